@@ -1,0 +1,348 @@
+"""Configuration: `VoiceEngineConfig` for the application, `ProviderConfig` for a provider.
+
+A setting is taken from the arguments, else from the environment, else from a TOML file, else it has its default
+(`VoiceEngineConfig.load`). Keys are never shown: every repr masks them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from voxengine.audio.formats import AudioFormat
+from voxengine.errors import ConfigurationError
+
+__all__ = ["Mode", "ProviderConfig", "VoiceEngineConfig"]
+
+#: fast: least work. big: transcripts, partials, voice activity, metrics. provider: exactly what the provider offers.
+Mode: TypeAlias = Literal["fast", "big", "provider"]
+
+_SECRET = ("key", "token", "secret", "password", "authorization", "credential")
+
+
+def masked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy fit to be shown: whatever is named like a secret is replaced, also inside nested mappings."""
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            shown[name] = masked(value)
+        elif value is not None and any(word in str(name).lower() for word in _SECRET) and not isinstance(value, int):
+            shown[name] = "***"
+        else:
+            shown[name] = value
+    return shown
+
+
+class ProviderConfig(Mapping[str, Any]):
+    """What a provider is made with: attributes and items are the same, `config["voice"]` and `config.voice`.
+
+    As a mapping it holds only what was set, so `config.get("voice", "marin")` gives the default where nothing was.
+    Settings that only one provider knows are given as further keywords or in `metadata`; `option` finds both.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        model: str | None = None,
+        voice: str | None = None,
+        instructions: str | None = None,
+        temperature: float | None = None,
+        max_response_tokens: int | None = None,
+        modalities: list[str] | None = None,
+        language: str | None = None,
+        input_format: AudioFormat | None = None,
+        output_format: AudioFormat | None = None,
+        turn_detection: str | None = None,
+        transcription: bool | None = None,
+        partials: bool | None = None,
+        vad_events: bool | None = None,
+        tools: list[dict[str, Any]] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.api_key = api_key
+        self.model = model
+        #: One of the provider's voices, or another provider's, which is mapped.
+        self.voice = voice
+        #: The system prompt.
+        self.instructions = instructions
+        self.temperature = temperature
+        self.max_response_tokens = max_response_tokens
+        #: "audio" and "text": what a response is made of.
+        self.modalities = modalities
+        self.language = language
+        #: Formats that the application would like best; None leaves the choice to the provider.
+        self.input_format = input_format
+        self.output_format = output_format
+        #: One of the provider's kinds, "none" for turns that the application ends, None for the provider's default.
+        self.turn_detection = turn_detection
+        #: Whether the user's words are wanted, finally and while they are said; None is the provider's default.
+        self.transcription = transcription
+        self.partials = partials
+        #: Whether the start and the end of the user's speech are wanted as events.
+        self.vad_events = vad_events
+        #: JSON schemas of the tools: name, description, parameters.
+        self.tools = tools
+        self.metadata: dict[str, Any] = dict(metadata or {})
+        self.options = options
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any] | ProviderConfig | None) -> ProviderConfig:
+        """A config from any mapping; one that is a `ProviderConfig` already is used as it is."""
+        if isinstance(config, ProviderConfig):
+            return config
+        if config is not None and not isinstance(config, Mapping):
+            raise ConfigurationError(f"a provider is made with a ProviderConfig or a dict, not {type(config).__name__}")
+        return cls(**dict(config or {}))
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """A setting of one provider only, wherever it was given."""
+        if name in self.options:
+            return self.options[name]
+        return self.metadata.get(name, default)
+
+    def update(self, **settings: Any) -> None:
+        """Change settings; a name that is no setting of every provider becomes an option."""
+        for name, value in settings.items():
+            if name in _PROVIDER_FIELDS:
+                setattr(self, name, value)
+            else:
+                self.options[name] = value
+
+    def _set(self) -> dict[str, Any]:
+        own = {name: value for name in _PROVIDER_FIELDS if (value := getattr(self, name)) is not None}
+        return {**own, **self.options}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._set()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._set())
+
+    def __len__(self) -> int:
+        return len(self._set())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in masked(self._set()).items() if v != {})
+        return f"{type(self).__name__}({shown})"
+
+
+_PROVIDER_FIELDS = (
+    "api_key",
+    "model",
+    "voice",
+    "instructions",
+    "temperature",
+    "max_response_tokens",
+    "modalities",
+    "language",
+    "input_format",
+    "output_format",
+    "turn_detection",
+    "transcription",
+    "partials",
+    "vad_events",
+    "tools",
+    "metadata",
+)
+
+
+@dataclass(kw_only=True, repr=False)
+class VoiceEngineConfig:
+    """Everything an application sets.
+
+    Raises:
+        ConfigurationError: a value is not allowed; the message says which are.
+    """
+
+    #: Registered name of the provider. The default needs neither a key nor a network.
+    provider: str = "local"
+    api_key: str | None = None
+    mode: Mode = "big"
+    model: str | None = None
+    voice: str | None = None
+    #: The system prompt.
+    instructions: str | None = None
+    temperature: float | None = None
+    max_response_tokens: int | None = None
+    #: ["audio"], or ["text"] for answers that are not spoken.
+    modalities: list[str] | None = None
+    language: str | None = None
+    #: A kind that the provider has (see its capabilities), or "none": then the application ends each turn.
+    turn_detection: str | None = None
+    #: How the application's audio is laid out, in and out. The engine converts where the provider differs.
+    input_format: AudioFormat = field(default_factory=AudioFormat)
+    output_format: AudioFormat = field(default_factory=AudioFormat)
+    #: Settings that only this provider knows.
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    #: Seconds that opening a connection may take.
+    connect_timeout: float = 10.0
+    #: Seconds after the end of a turn within which an answer has to begin.
+    response_timeout: float = 15.0
+    #: Seconds that an answer may pause before it is given up.
+    stall_timeout: float = 20.0
+    #: Seconds that a tool may take, unless it states its own limit.
+    tool_timeout: float = 30.0
+    #: Milliseconds between handing audio to the application and its being heard (the buffer of the sound card).
+    output_latency_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise ConfigurationError(f"mode {self.mode!r} is unknown; it is one of {', '.join(get_args(Mode))}")
+        if not isinstance(self.provider, str) or not self.provider:
+            raise ConfigurationError("provider is the name of a registered provider, such as 'local' or 'mock'")
+        self.input_format = _as_format("input_format", self.input_format)
+        self.output_format = _as_format("output_format", self.output_format)
+        if self.input_format.channels != 1 or self.output_format.channels != 1:
+            raise ConfigurationError("a call is mono in both directions; mix stereo down before it is sent")
+        for name in ("connect_timeout", "response_timeout", "stall_timeout", "tool_timeout"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
+                raise ConfigurationError(f"{name} is a number of seconds above 0, not {value!r}")
+        unknown = set(self.modalities or ()) - {"audio", "text"}
+        if unknown:
+            raise ConfigurationError(f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}")
+
+    # -- where it comes from
+
+    @classmethod
+    def load(
+        cls, file: str | Path | None = None, *, env: Mapping[str, str] | None = None, **arguments: Any
+    ) -> VoiceEngineConfig:
+        """Arguments before environment before file.
+
+        `file` is TOML: the settings at the top or under `[voxengine]`; `api_key_env` names the variable that holds
+        the key. Without it `VOXENGINE_CONFIG` names the file. Variables are `VOXENGINE_` and the setting's name in
+        capitals; the key is also taken from the provider's usual variable, such as `OPENAI_API_KEY`.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or a name or a value in it is not allowed.
+        """
+        env = os.environ if env is None else env
+        path = file or env.get("VOXENGINE_CONFIG")
+        values = {**_from_file(Path(path), env), **_from_env(env)} if path else _from_env(env)
+        values.update({k: v for k, v in arguments.items() if v is not None})
+        provider = values.get("provider", cls.provider)
+        if "api_key" not in values:
+            key = env.get(f"{str(provider).upper().replace('-', '_')}_API_KEY")
+            if key:
+                values["api_key"] = key
+        return cls._checked(values, "argument")
+
+    @classmethod
+    def from_file(cls, file: str | Path) -> VoiceEngineConfig:
+        """As `load`, from this file and the environment."""
+        return cls.load(file)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> VoiceEngineConfig:
+        """As `load`, from the environment alone."""
+        return cls.load(env=env)
+
+    @classmethod
+    def _checked(cls, values: dict[str, Any], where: str) -> VoiceEngineConfig:
+        _check_names(values, where)
+        return cls(**values)
+
+    # -- what is made of it
+
+    def provider_config(self, **overrides: Any) -> ProviderConfig:
+        """What the provider is made with: the mode decides what is asked of it."""
+        wants = {"fast": False, "big": True, "provider": None}[self.mode]
+        settings: dict[str, Any] = {name: getattr(self, name) for name in _SHARED}
+        settings.update(transcription=wants, partials=wants, vad_events=wants)
+        settings.update(overrides)
+        return ProviderConfig(**settings)
+
+    def with_changes(self, **changes: Any) -> VoiceEngineConfig:
+        """A copy with some settings changed."""
+        _check_names(changes, "setting")
+        return replace(self, **changes)
+
+    def __repr__(self) -> str:
+        defaults = {f.name: f.default for f in fields(self)}
+        shown = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != defaults[f.name] and v != {}}
+        return "VoiceEngineConfig(" + ", ".join(f"{k}={v!r}" for k, v in masked(shown).items()) + ")"
+
+
+_SHARED = tuple(
+    n
+    for n in _PROVIDER_FIELDS
+    if n not in ("transcription", "partials", "vad_events", "tools")
+)
+_NAMES = tuple(f.name for f in fields(VoiceEngineConfig))
+
+
+def _as_format(name: str, value: Any) -> AudioFormat:
+    if isinstance(value, AudioFormat):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return AudioFormat(sample_rate=value)
+    if isinstance(value, Mapping):
+        try:
+            return AudioFormat(**value)
+        except TypeError as failure:
+            raise ConfigurationError(f"{name}: {failure}") from None
+    if isinstance(value, str):
+        encoding, _, rate = value.partition("@")
+        default = 24000 if encoding == "pcm16" else 8000
+        try:
+            return AudioFormat(encoding, int(rate) if rate else default)
+        except ValueError as failure:
+            raise ConfigurationError(f"{name} {value!r}: {failure}") from None
+    raise ConfigurationError(f"{name} is an AudioFormat, a rate, or text like 'pcm16@16000', not {value!r}")
+
+
+def _check_names(values: Mapping[str, Any], where: str) -> None:
+    for name in values:
+        if name not in _NAMES:
+            near = difflib.get_close_matches(str(name), _NAMES, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(_NAMES)}"
+            raise ConfigurationError(f"{where} {name!r} is not a setting{hint}")
+
+
+def _from_file(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise ConfigurationError(f"the configuration {path} cannot be read: {failure.strerror or failure}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        raise ConfigurationError(f"the configuration {path} is not valid TOML: {failure}") from None
+    values = dict(content.get("voxengine", content))
+    variable = values.pop("api_key_env", None)
+    if variable and "api_key" not in values:
+        if not env.get(variable):
+            raise ConfigurationError(f"{path} takes the key from {variable}, which is not set")
+        values["api_key"] = env[variable]
+    _check_names(values, f"{path}:")
+    return values
+
+
+def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for setting in fields(VoiceEngineConfig):
+        text = env.get(f"VOXENGINE_{setting.name.upper()}")
+        if text is None or text == "":
+            continue
+        values[setting.name] = _parse(setting.name, str(setting.type), text)
+    return values
+
+
+def _parse(name: str, type_name: str, text: str) -> Any:
+    try:
+        if "float" in type_name:
+            return float(text)
+        if "int" in type_name:
+            return int(text)
+        if type_name.startswith("dict"):
+            return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, tomllib.TOMLDecodeError) as failure:
+        raise ConfigurationError(f"VOXENGINE_{name.upper()}={text!r} is not valid: {failure}") from None
+    return [part.strip() for part in text.split(",")] if type_name.startswith("list") else text

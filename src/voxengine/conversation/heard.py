@@ -1,0 +1,68 @@
+"""Which words were heard, when so many milliseconds of the speech were.
+
+Text and audio of one item come by different ways. `Span` ties them together as well as the provider lets us: some say
+exactly where a sentence begins and ends in the audio; most only send text and audio in turn, text first. Where the end
+of a span is unknown, the words are taken to be spread evenly over the audio up to the next span, and no further than
+their share of the whole; both are upper bounds, and the smaller one counts. A word counts as heard when all of it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+__all__ = ["Span", "text_heard"]
+
+
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """From character `offset` on, the text is spoken from `start_ms` on, until `end_ms` if that is known."""
+
+    offset: int
+    start_ms: float
+    end_ms: float | None = None
+
+
+def text_heard(text: str, spans: Sequence[Span], audio_ms: float, heard_ms: float) -> str:
+    """The beginning of `text` that was heard, in whole words."""
+    if not text or heard_ms <= 0:
+        return ""
+    if heard_ms >= audio_ms > 0:
+        heard_ms = audio_ms
+        if all(s.end_ms is None or s.end_ms <= audio_ms for s in spans):
+            return text
+    length = 0
+    for i, span in enumerate(spans):
+        if span.start_ms >= heard_ms:
+            break
+        stop = spans[i + 1].offset if i + 1 < len(spans) else len(text)
+        end = span.end_ms
+        if end is None:
+            end = _next_start(spans, i, audio_ms)
+        share = 1.0 if heard_ms >= end else (heard_ms - span.start_ms) / (end - span.start_ms)
+        length = span.offset + int((stop - span.offset) * share)
+        if share < 1.0:
+            break
+    if any(span.end_ms is None for span in spans) and audio_ms > 0:
+        length = min(length, int(len(text) * min(1.0, heard_ms / audio_ms)))
+    return _whole_words(text, length)
+
+
+def _next_start(spans: Sequence[Span], i: int, audio_ms: float) -> float:
+    for later in spans[i + 1 :]:
+        if later.start_ms > spans[i].start_ms:
+            return later.start_ms
+    return max(audio_ms, spans[i].start_ms)
+
+
+def _whole_words(text: str, length: int) -> str:
+    if length >= len(text):
+        return text
+    if length <= 0:
+        return ""
+    if text[length].isspace():
+        return text[:length]
+    cut = length
+    while cut > 0 and not text[cut - 1].isspace():
+        cut -= 1
+    return text[:cut]

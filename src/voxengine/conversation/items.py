@@ -1,0 +1,78 @@
+"""One entry of the conversation: something said by somebody, a tool call, or its result."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from voxengine.conversation.heard import Span, text_heard
+
+__all__ = ["Item", "ItemKind", "ItemStatus", "Role"]
+
+ItemKind = Literal["message", "function_call", "function_output"]
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+Role = Literal["user", "assistant", "system", "tool"]
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """An entry of the conversation log. Written by the log alone; everybody else reads.
+
+    Of an item of the assistant that was cut short, `text` holds what was heard and `unheard_text` the rest.
+    """
+
+    id: str
+    kind: ItemKind = "message"
+    role: Role = "user"
+    text: str = ""
+    status: ItemStatus = "in_progress"
+    #: Milliseconds of speech: of a user's item sent, of an assistant's received.
+    audio_ms: float = 0.0
+    #: Milliseconds of the assistant's speech that the listener heard.
+    heard_ms: float = 0.0
+    unheard_text: str = ""
+    #: Of a tool call and its result.
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    #: Unix seconds at which it began.
+    created_at: float = 0.0
+    #: Which provider it came from or went to, and the response that it belongs to.
+    provider: str = ""
+    response_id: str | None = None
+    #: The user's item that this answers.
+    turn_id: str | None = None
+    #: Where in the audio which words are.
+    spans: list[Span] = []
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was cut short."""
+        return self.status == "incomplete"
+
+    def add_text(self, text: str, start_ms: float | None = None, end_ms: float | None = None) -> None:
+        """Append words; where they are spoken in the audio, if that is known, else from here on."""
+        if not text:
+            return
+        begin = self.audio_ms if start_ms is None else start_ms
+        self.spans.append(Span(len(self.text), begin, end_ms))
+        self.text += text
+
+    def text_at(self, heard_ms: float) -> str:
+        """The words that a listener of the first `heard_ms` has heard, whole words only."""
+        return text_heard(self.text, self.spans, self.audio_ms, heard_ms)
+
+    def cut(self, heard_ms: float) -> None:
+        """Let the item end where the listener stopped hearing it. Text that was never spoken is not said."""
+        heard = self.text_at(heard_ms) if self.audio_ms else ""
+        self.unheard_text = self.text[len(heard) :]
+        self.text = heard.rstrip()
+        self.heard_ms = min(heard_ms, self.audio_ms)
+        self.status = "incomplete"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, without what is empty."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        keep = {"id", "kind", "role", "text", "status"}
+        return {k: v for k, v in values.items() if k != "spans" and (k in keep or v not in (None, "", 0.0, []))}

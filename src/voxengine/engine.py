@@ -1,0 +1,316 @@
+"""`VoiceEngine`: the one object that an application holds."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, overload
+
+from voxengine.config import VoiceEngineConfig
+from voxengine.conversation import Conversation
+from voxengine.errors import ConfigurationError, MessageError, SessionClosedError
+from voxengine.events import ErrorGeneral, EventBus, EventStream, EventType, Handler, ProviderEvent, Selector
+from voxengine.events.bus import Filter
+from voxengine.observe import Metrics
+from voxengine.providers.base import BaseProvider, ConnectionState, Flag
+from voxengine.session import Ledger, Session, Tool, Toolbox
+from voxengine.session import effects as fx
+
+__all__ = ["VoiceEngine"]
+
+logger = logging.getLogger("voxengine")
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+#: Characters that may be put in as one text.
+MAX_TEXT = 100_000
+
+
+class VoiceEngine:
+    """A voice conversation with any provider.
+
+    Use it as a context manager, or call `connect` and `disconnect`. Subscribe before or after connecting; what was
+    subscribed and registered stays when the provider changes. The conversation stays too, also after `disconnect`: a
+    later `connect` goes on with it.
+    """
+
+    def __init__(self, config: VoiceEngineConfig | None = None, **settings: Any) -> None:
+        """Make an engine from a configuration, or from its settings by name.
+
+        Raises:
+            ConfigurationError: a setting is not allowed.
+        """
+        if config is not None and not isinstance(config, VoiceEngineConfig):
+            raise ConfigurationError(f"an engine is made with a VoiceEngineConfig, not {type(config).__name__}")
+        if config is None:
+            config = VoiceEngineConfig.load(**settings)
+        elif settings:
+            config = config.with_changes(**settings)
+        self.config = config
+        #: All that was said, heard and called.
+        self.conversation = Conversation(secrets.token_hex(4))
+        #: What was used and what it cost, while the conversation goes on.
+        self.usage = Ledger()
+        self._bus = EventBus(self._handler_failed)
+        self._tools = Toolbox(config.tool_timeout)
+        self._metrics = Metrics(self._bus)
+        self._session: Session | None = None
+
+    # -- life
+
+    async def connect(self) -> bool:
+        """Open the conversation. Without effect when it is open.
+
+        Raises:
+            ProviderError: the provider could not be connected; `code` says why.
+            ConfigurationError, MissingDependencyError, ModelError: it could not even be made.
+        """
+        if self._session is not None:
+            return True
+        session = Session(
+            self.config, bus=self._bus, tools=self._tools, conversation=self.conversation, ledger=self.usage
+        )
+        try:
+            await session.open()
+        except BaseException:
+            await session.close()
+            raise
+        self._session = session
+        return True
+
+    async def disconnect(self, reason: str = "") -> None:
+        """End the conversation, and every `async for` over its events. May be called again."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close(reason)
+            await self._bus.drain()
+            self._bus.close()
+
+    async def __aenter__(self) -> VoiceEngine:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.disconnect()
+
+    # -- in
+
+    async def send_audio(self, audio: bytes) -> None:
+        """Send what the user's microphone heard: samples in `config.input_format`, best in frames of 20 to 100 ms.
+
+        Raises:
+            AudioError: it cannot be audio of that format; nothing was sent and the conversation goes on.
+            SessionClosedError: not connected. ConnectionError: the provider is lost.
+        """
+        session = self._session
+        if session is None:
+            raise self._closed()
+        await session.send_audio(audio)
+
+    async def send_text(self, text: str, role: str = "user") -> None:
+        """Put a text into the conversation. The user's is answered; that of "system" or "assistant" is only noted.
+
+        Raises:
+            MessageError: the text is empty or too long, or the role is unknown.
+            ProviderError: the provider did not take it.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise MessageError("a text that is put into the conversation is not empty")
+        if len(text) > MAX_TEXT:
+            raise MessageError(f"a text of {len(text)} characters is too long; at most {MAX_TEXT} are taken")
+        if role not in ("user", "system", "assistant"):
+            raise MessageError(f"role {role!r} is unknown; it is 'user', 'system' or 'assistant'")
+        await self._open.command(fx.Text(text, role))
+
+    async def create_response(self, modalities: list[str] | None = None, *, instructions: str | None = None) -> None:
+        """Ask for a response. While one is under way this waits for its end, or is met by it if nothing is new."""
+        await self._open.command(fx.CreateResponse(tuple(modalities) if modalities else None, instructions))
+
+    async def interrupt(self) -> None:
+        """Stop what is being said or thought. Without any, nothing happens."""
+        await self._open.command(fx.Interrupt())
+
+    async def say(self, text: str) -> None:
+        """Speak this text, word for word, instead of whatever is being said.
+
+        Raises:
+            MessageError: the text is empty.
+        """
+        if not text.strip():
+            raise MessageError("there is nothing to say in an empty text")
+        await self._open.command(fx.Say(text))
+
+    async def generate_tts(self, text: str) -> None:
+        """As `say`."""
+        await self.say(text)
+
+    async def commit_audio(self) -> None:
+        """End the user's turn, where turn detection is "none"."""
+        session = self._open
+        await session.call(session.leg.provider.commit_audio)
+
+    async def clear_audio(self) -> None:
+        """Throw away audio that is not part of a turn yet."""
+        session = self._open
+        await session.call(session.leg.provider.clear_audio)
+
+    async def update_session(self, **settings: Any) -> None:
+        """Change settings of the provider in mid-conversation: instructions, voice, temperature, ..."""
+        if settings:
+            session = self._open
+            await session.call(lambda: session.leg.provider.update_session(**settings))
+
+    async def switch_provider(self, name: str, config: VoiceEngineConfig | None = None) -> None:
+        """Go on with another provider, which is told the conversation so far. Before `connect`: begin with it.
+
+        Without a configuration the present one is used, but for the key, the model and the provider's own settings.
+
+        Raises:
+            ProviderError: it could not be connected; then nothing has changed.
+        """
+        if config is None:
+            config = VoiceEngineConfig.load(
+                **{
+                    setting: value
+                    for setting, value in vars(self.config).items()
+                    if setting not in ("provider", "api_key", "model", "voice", "metadata")
+                },
+                provider=name,
+            )
+        else:
+            config = config.with_changes(provider=name)
+        if self._session is None:
+            previous, self.config = self.config, config
+            try:
+                await self.connect()
+            except BaseException:
+                self.config = previous
+                raise
+        else:
+            await self._session.switch(config)
+            self.config = config
+
+    def acknowledge_playback(self, item_id: str, played_ms: float) -> None:
+        """Tell how much of an item's audio the listener's device has really played, if you know better than a clock."""
+        self._open.acknowledge(item_id, played_ms)
+
+    # -- tools
+
+    @overload
+    def tool(self, function: _F, /) -> _F: ...
+
+    @overload
+    def tool(
+        self,
+        function: None = None,
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> Callable[[_F], _F]: ...
+
+    def tool(self, function: Any = None, /, **options: Any) -> Any:
+        """Offer a function to the assistant: `@engine.tool`, or `@engine.tool(timeout=5)`.
+
+        Its name, type hints and docstring describe it. It may be a plain function, which runs in a thread, or a
+        coroutine function; the user's barge-in cancels it. Whatever it raises is told to the assistant.
+
+        Raises:
+            ToolError: the function cannot be described, or the conversation is open already.
+        """
+
+        def register(target: _F) -> _F:
+            self._tools.add(Tool(target, **options))
+            if self._session is not None:
+                logger.warning("a tool added to an open conversation is told to the next provider only")
+            return target
+
+        return register(function) if function is not None else register
+
+    # -- out
+
+    def on(
+        self,
+        selector: Selector | Iterable[Selector],
+        handler: Handler | None = None,
+        *,
+        filter: Filter | None = None,
+        once: bool = False,
+    ) -> Any:
+        """Call a function with each event of a type, a pattern ("audio_*") or "*". Without one, a decorator.
+
+        A plain function is called on the spot and should be quick; a coroutine function has a queue of its own.
+        Returns the subscription, which `cancel` ends.
+        """
+        return self._bus.on(selector, handler, filter=filter, once=once)
+
+    def events(self, *selectors: Selector, filter: Filter | None = None) -> EventStream:
+        """`async for event in engine.events("audio_chunk", "text_chunk")`; all events without arguments.
+
+        It sees what happens from this call on, and ends when the engine is disconnected.
+        """
+        return self._bus.stream(*selectors, filter=filter)
+
+    async def get_usage(self) -> dict[str, Any]:
+        """What was used so far: tokens, seconds, characters; in all, and by provider and model."""
+        return self.usage.as_dict()
+
+    async def estimate_cost(self) -> float | None:
+        """US dollars so far; None when a price is not known."""
+        return self.usage.cost
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Counts of what happened, and the latencies of the turns (in mode "big")."""
+        return {"provider": self.config.provider, "state": self.state, **self._metrics.as_dict()}
+
+    @property
+    def state(self) -> str:
+        """disconnected, idle, listening (the user speaks), thinking, speaking, or closed."""
+        return self._session.core.state if self._session is not None else "disconnected"
+
+    @property
+    def connection_state(self) -> ConnectionState:
+        """Where the connection to the provider stands."""
+        provider = self.provider
+        return provider.state if provider is not None else ConnectionState.DISCONNECTED
+
+    @property
+    def is_connected(self) -> Flag:
+        """Whether audio can be sent. May be read or called."""
+        return Flag(self._session is not None and self._session.core.connected)
+
+    @property
+    def provider(self) -> BaseProvider | None:
+        """The provider at work, for what only it can do."""
+        leg = self._session.current_leg if self._session is not None else None
+        return leg.provider if leg is not None else None
+
+    def __repr__(self) -> str:
+        return f"<VoiceEngine {self.config.provider!r} {self.state}>"
+
+    # -- inside
+
+    @property
+    def _open(self) -> Session:
+        if self._session is None:
+            raise self._closed()
+        return self._session
+
+    def _closed(self) -> SessionClosedError:
+        return SessionClosedError("the engine is not connected; call connect(), or use 'async with'")
+
+    def _handler_failed(self, handler: Handler, event: ProviderEvent, failure: Exception) -> None:
+        logger.error("a handler of %s failed: %r", event.type, handler, exc_info=failure)
+        if event.type != EventType.ERROR_GENERAL:
+            self._bus.publish(
+                ErrorGeneral(
+                    exception=failure,
+                    error=f"a handler of {event.type} raised {type(failure).__name__}: {failure}",
+                    code="handler",
+                    timestamp=event.timestamp,
+                    provider=event.provider,
+                )
+            )

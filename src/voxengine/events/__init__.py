@@ -1,0 +1,16 @@
+"""The one vocabulary of events, their subscription and their routing."""
+
+from voxengine.events import types as _types
+from voxengine.events.bus import EventBus, EventStream, Handler, Selector, Subscription
+from voxengine.events.queue import EventQueue
+from voxengine.events.types import *  # noqa: F403 - the list of names is kept in one place, types.__all__
+
+__all__ = [
+    "EventBus",
+    "EventQueue",
+    "EventStream",
+    "Handler",
+    "Selector",
+    "Subscription",
+    *_types.__all__,
+]

@@ -1,0 +1,621 @@
+"""What can happen: `EventType` and one frozen, slotted class for each of its members.
+
+There is one family of events, from the provider to the application. A type means the same on every provider; the
+docstring of its class is the definition. Every event also has a dict view, `.data`, and can be made from a dict with
+`make_event`, so that a provider may be written with plain dicts.
+
+Times are seconds, audio positions are milliseconds within the item that they belong to, audio is bytes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import msgspec
+
+from voxengine.errors import ConfigurationError, VoiceEngineError
+
+__all__ = [
+    "AudioDropped",
+    "AudioOutputChunk",
+    "AudioOutputStarted",
+    "AudioOutputStopped",
+    "ConnectionClosed",
+    "ConnectionEstablished",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "ConnectionStarting",
+    "ConversationEnded",
+    "ConversationInterrupted",
+    "ConversationStarted",
+    "ConversationUpdated",
+    "ErrorGeneral",
+    "EventType",
+    "FunctionCancelled",
+    "FunctionCompleted",
+    "FunctionFailed",
+    "FunctionInvoked",
+    "MetricsUpdated",
+    "ProviderEvent",
+    "RawEvent",
+    "ResponseCancelled",
+    "ResponseCompleted",
+    "ResponseError",
+    "ResponseStarted",
+    "SessionUpdated",
+    "StateChanged",
+    "SystemWarning",
+    "TextInput",
+    "TextOutput",
+    "TimingStage",
+    "TranscriptCompleted",
+    "TranscriptFailed",
+    "TranscriptPartial",
+    "TurnDetected",
+    "TypedEvent",
+    "UsageUpdated",
+    "VadSpeechEnded",
+    "VadSpeechStarted",
+    "event_class",
+    "make_event",
+]
+
+
+class EventType(StrEnum):
+    """The types of events. The value is the short name that may be used as a string."""
+
+    CONNECTION_STARTING = "connection_starting"
+    CONNECTION_ESTABLISHED = "connection_established"
+    CONNECTION_FAILED = "connection_failed"
+    CONNECTION_LOST = "connection_lost"
+    CONNECTION_CLOSED = "connection_closed"
+
+    SESSION_UPDATED = "session_updated"
+    STATE_CHANGED = "state_changed"
+
+    AUDIO_OUTPUT_STARTED = "audio_output_started"
+    AUDIO_OUTPUT_CHUNK = "audio_chunk"
+    AUDIO_OUTPUT_STOPPED = "audio_output_stopped"
+    AUDIO_DROPPED = "audio_dropped"
+
+    TEXT_INPUT = "text_input"
+    TEXT_OUTPUT = "text_chunk"
+    TRANSCRIPT_PARTIAL = "transcript_partial"
+    TRANSCRIPT_COMPLETED = "transcript_completed"
+    TRANSCRIPT_FAILED = "transcript_failed"
+
+    VAD_SPEECH_STARTED = "vad_speech_started"
+    VAD_SPEECH_ENDED = "vad_speech_ended"
+
+    CONVERSATION_STARTED = "conversation_started"
+    CONVERSATION_TURN_DETECTED = "conversation_turn_detected"
+    CONVERSATION_INTERRUPTED = "conversation_interrupted"
+    CONVERSATION_UPDATED = "conversation_updated"
+    CONVERSATION_ENDED = "conversation_ended"
+
+    RESPONSE_STARTED = "response_started"
+    RESPONSE_COMPLETED = "response_completed"
+    RESPONSE_CANCELLED = "response_cancelled"
+    RESPONSE_ERROR = "response_error"
+
+    FUNCTION_INVOKED = "function_invoked"
+    FUNCTION_COMPLETED = "function_completed"
+    FUNCTION_FAILED = "function_failed"
+    FUNCTION_CANCELLED = "function_cancelled"
+
+    USAGE_UPDATED = "usage_updated"
+    METRICS_UPDATED = "metrics_updated"
+    TIMING_STAGE = "timing_stage"
+
+    SYSTEM_WARNING = "warning"
+    ERROR_GENERAL = "error"
+    RAW = "raw"
+
+
+class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event. Also the class of an event whose type is not one of ours: then `data` is all that is known of it."""
+
+    #: An `EventType`, or any other string for an event of a custom type.
+    type: str
+    #: The event's own fields as a dict. On a typed event this is a view, made when it is asked for.
+    data: dict[str, Any] = {}
+    #: Unix time in seconds at which the event was made.
+    timestamp: float = 0.0
+    #: Registered name of the provider that the event comes from.
+    provider: str = ""
+    #: Id of the provider's session, where it has one.
+    session_id: str | None = None
+    #: What went wrong, in words, if anything did.
+    error: str | None = None
+    #: The vendor's id of this event. Of two events with one id only the first counts.
+    event_id: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether this event tells of something that went wrong."""
+        return self.error is not None
+
+
+# The slot behind the field `data`: typed events keep in it what a dict held beyond their own fields.
+_extra_of = ProviderEvent.__dict__["data"].__get__
+
+_META = frozenset(ProviderEvent.__struct_fields__)
+
+
+class TypedEvent(ProviderEvent, frozen=True, kw_only=True):
+    """Base of the events of known types: real fields, and `.data` as their dict view."""
+
+    #: Fields whose name in `.data` is another one.
+    data_names: ClassVar[dict[str, str]] = {}
+
+    def _view(self) -> dict[str, Any]:
+        """The event's own fields by name, and what else the provider said with it."""
+        names = self.data_names
+        view = {names.get(n, n): getattr(self, n) for n in self.__struct_fields__ if n not in _META}
+        view.update(_extra_of(self))
+        return view
+
+
+# To a type checker `data` stays the field that it is in the base; in truth a typed event makes it when it is read.
+setattr(TypedEvent, "data", property(TypedEvent._view))  # noqa: B010
+
+
+# --- connection -----------------------------------------------------------------------------------------------------
+
+
+class ConnectionStarting(TypedEvent, frozen=True, kw_only=True):
+    """The provider is about to be connected."""
+
+    type: str = EventType.CONNECTION_STARTING
+
+
+class ConnectionEstablished(TypedEvent, frozen=True, kw_only=True):
+    """The provider is connected and takes audio. `resumed`: it still knows the conversation from before."""
+
+    type: str = EventType.CONNECTION_ESTABLISHED
+    resumed: bool = False
+
+
+class ConnectionFailed(TypedEvent, frozen=True, kw_only=True):
+    """The connection could not be opened. `code` is that of the error that `connect` raised."""
+
+    type: str = EventType.CONNECTION_FAILED
+    code: str = "connection"
+    retryable: bool = True
+
+
+class ConnectionLost(TypedEvent, frozen=True, kw_only=True):
+    """An open connection ended without our asking. `close_code` is the transport's, where it has one."""
+
+    type: str = EventType.CONNECTION_LOST
+    code: str = "closed"
+    close_code: int | None = None
+    reason: str = ""
+    retryable: bool = True
+
+
+class ConnectionClosed(TypedEvent, frozen=True, kw_only=True):
+    """The connection was closed because we asked. Nothing follows from this provider."""
+
+    type: str = EventType.CONNECTION_CLOSED
+    reason: str = ""
+
+
+# --- session --------------------------------------------------------------------------------------------------------
+
+
+class SessionUpdated(TypedEvent, frozen=True, kw_only=True):
+    """The provider now works with these settings (only what was changed)."""
+
+    type: str = EventType.SESSION_UPDATED
+    settings: dict[str, Any] = {}
+
+
+class StateChanged(TypedEvent, frozen=True, kw_only=True):
+    """The conversation went from one state to another: idle, listening, thinking, speaking, closed."""
+
+    type: str = EventType.STATE_CHANGED
+    previous: str = ""
+    state: str = ""
+
+
+# --- audio ----------------------------------------------------------------------------------------------------------
+
+
+class AudioOutputStarted(TypedEvent, frozen=True, kw_only=True):
+    """The first audio of an item of the assistant follows."""
+
+    type: str = EventType.AUDIO_OUTPUT_STARTED
+    item_id: str | None = None
+    response_id: str | None = None
+
+
+class AudioOutputChunk(TypedEvent, frozen=True, kw_only=True, gc=False):
+    """Speech of the assistant: mono, in `encoding` at `sample_rate` Hz, to be played after what came before."""
+
+    type: str = EventType.AUDIO_OUTPUT_CHUNK
+    audio_data: bytes = b""
+    sample_rate: int = 24000
+    encoding: str = "pcm16"
+    item_id: str | None = None
+    response_id: str | None = None
+
+
+class AudioOutputStopped(TypedEvent, frozen=True, kw_only=True):
+    """The item's speech has ended at the listener's ear: played to its end, or cut after `heard_ms`.
+
+    When `interrupted`, whatever is still buffered for playing has to be thrown away now.
+    """
+
+    type: str = EventType.AUDIO_OUTPUT_STOPPED
+    item_id: str | None = None
+    response_id: str | None = None
+    heard_ms: float = 0.0
+    interrupted: bool = False
+
+
+class AudioDropped(TypedEvent, frozen=True, kw_only=True):
+    """Audio was thrown away because a bounded buffer was full. `direction` is "input" or "output"."""
+
+    type: str = EventType.AUDIO_DROPPED
+    direction: str = "output"
+    audio_ms: float = 0.0
+    chunks: int = 0
+    reason: str = ""
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+class TextInput(TypedEvent, frozen=True, kw_only=True):
+    """A text was put into the conversation in the name of `role`."""
+
+    type: str = EventType.TEXT_INPUT
+    text: str = ""
+    role: str = "user"
+    item_id: str | None = None
+
+
+class TextOutput(TypedEvent, frozen=True, kw_only=True, gc=False):
+    """Words of the assistant: append `text` to the item's text. `is_partial`: more text of this item follows.
+
+    Where the provider knows at which milliseconds of the item's audio these words are spoken, it says so in
+    `audio_start_ms` and `audio_end_ms`; then what was heard is known to the word.
+    """
+
+    type: str = EventType.TEXT_OUTPUT
+    text: str = ""
+    is_partial: bool = False
+    item_id: str | None = None
+    response_id: str | None = None
+    audio_start_ms: float | None = None
+    audio_end_ms: float | None = None
+
+
+class TranscriptPartial(TypedEvent, frozen=True, kw_only=True, gc=False):
+    """What the user has said so far in this turn: the whole text, which replaces the one before.
+
+    Words once shown do not change: each partial text of a turn starts with the one before it.
+    """
+
+    type: str = EventType.TRANSCRIPT_PARTIAL
+    text: str = ""
+    item_id: str | None = None
+
+
+class TranscriptCompleted(TypedEvent, frozen=True, kw_only=True):
+    """What the user said in this item. Empty: there was no speech in it. A later one for the same item replaces it."""
+
+    type: str = EventType.TRANSCRIPT_COMPLETED
+    text: str = ""
+    item_id: str | None = None
+    language: str | None = None
+
+
+class TranscriptFailed(TypedEvent, frozen=True, kw_only=True):
+    """The item was heard, but could not be transcribed. The reason is in `error`."""
+
+    type: str = EventType.TRANSCRIPT_FAILED
+    item_id: str | None = None
+
+
+# --- voice activity and turns ---------------------------------------------------------------------------------------
+
+
+class VadSpeechStarted(TypedEvent, frozen=True, kw_only=True):
+    """The user began to speak. `audio_ms`: at which millisecond of all input audio; `item_id`: of the item to come."""
+
+    type: str = EventType.VAD_SPEECH_STARTED
+    item_id: str | None = None
+    audio_ms: float | None = None
+
+
+class VadSpeechEnded(TypedEvent, frozen=True, kw_only=True):
+    """The user fell silent; whether the turn is over is not yet said.
+
+    `audio_ms`: at which millisecond of all input audio the speech ended. `lag_ms`: how long before this event that
+    was (the silence that had to pass before it could be called one).
+    """
+
+    type: str = EventType.VAD_SPEECH_ENDED
+    item_id: str | None = None
+    audio_ms: float | None = None
+    lag_ms: float = 0.0
+
+
+class TurnDetected(TypedEvent, frozen=True, kw_only=True):
+    """The user's turn is over and its audio is an item of the conversation. An answer is due now."""
+
+    type: str = EventType.CONVERSATION_TURN_DETECTED
+    item_id: str | None = None
+    audio_ms: float | None = None
+
+
+# --- conversation ---------------------------------------------------------------------------------------------------
+
+
+class ConversationStarted(TypedEvent, frozen=True, kw_only=True):
+    """The conversation is open."""
+
+    type: str = EventType.CONVERSATION_STARTED
+    conversation_id: str = ""
+
+
+class ConversationInterrupted(TypedEvent, frozen=True, kw_only=True):
+    """The assistant was cut short: of `item_id` the listener heard `heard_ms`, which is `heard_text`.
+
+    `reason` is "speech" (the user began to speak), "request" (`interrupt` was called) or "continued" (the user went
+    on speaking before any of the answer was heard; the answer is void and the turn goes on).
+    """
+
+    type: str = EventType.CONVERSATION_INTERRUPTED
+    item_id: str | None = None
+    response_id: str | None = None
+    heard_ms: float = 0.0
+    heard_text: str = ""
+    reason: str = "speech"
+
+
+class ConversationUpdated(TypedEvent, frozen=True, kw_only=True):
+    """The log of the conversation changed. `action` is "added", "changed" or "removed"; `item` the item as it now is."""
+
+    type: str = EventType.CONVERSATION_UPDATED
+    action: str = "added"
+    item: Any = None
+
+
+class ConversationEnded(TypedEvent, frozen=True, kw_only=True):
+    """The conversation is closed; nothing is added to it any more."""
+
+    type: str = EventType.CONVERSATION_ENDED
+    conversation_id: str = ""
+    reason: str = ""
+
+
+# --- response -------------------------------------------------------------------------------------------------------
+
+
+class ResponseStarted(TypedEvent, frozen=True, kw_only=True):
+    """The provider began to answer. Exactly one of completed, cancelled or error ends it."""
+
+    type: str = EventType.RESPONSE_STARTED
+    response_id: str | None = None
+
+
+class ResponseCompleted(TypedEvent, frozen=True, kw_only=True):
+    """The provider has sent all of its answer (of which much may still have to be played).
+
+    `status` is "completed" or "incomplete"; `reason` says why it is incomplete.
+    """
+
+    type: str = EventType.RESPONSE_COMPLETED
+    response_id: str | None = None
+    status: str = "completed"
+    reason: str = ""
+
+
+class ResponseCancelled(TypedEvent, frozen=True, kw_only=True):
+    """The answer was called off: "turn_detected" (the user speaks) or "client_cancelled" (we asked)."""
+
+    type: str = EventType.RESPONSE_CANCELLED
+    response_id: str | None = None
+    reason: str = ""
+
+
+class ResponseError(TypedEvent, frozen=True, kw_only=True):
+    """The answer failed; the conversation goes on. The reason is in `error`, a word to branch on in `code`."""
+
+    type: str = EventType.RESPONSE_ERROR
+    response_id: str | None = None
+    code: str = "response_failed"
+    retryable: bool = True
+
+
+# --- functions ------------------------------------------------------------------------------------------------------
+
+
+class FunctionInvoked(TypedEvent, frozen=True, kw_only=True):
+    """The assistant calls a tool. `arguments` is the JSON text of one object."""
+
+    type: str = EventType.FUNCTION_INVOKED
+    call_id: str = ""
+    name: str = ""
+    arguments: str = "{}"
+    item_id: str | None = None
+    response_id: str | None = None
+
+
+class FunctionCompleted(TypedEvent, frozen=True, kw_only=True):
+    """A tool returned; `output` is what the assistant is told (JSON text, or plain text)."""
+
+    type: str = EventType.FUNCTION_COMPLETED
+    call_id: str = ""
+    name: str = ""
+    output: str = ""
+    duration_ms: float = 0.0
+
+
+class FunctionFailed(TypedEvent, frozen=True, kw_only=True):
+    """A tool did not return: `code` is unknown_tool, bad_arguments, raised, timeout or bad_result. The assistant is told."""
+
+    type: str = EventType.FUNCTION_FAILED
+    call_id: str = ""
+    name: str = ""
+    code: str = "raised"
+    duration_ms: float = 0.0
+
+
+class FunctionCancelled(TypedEvent, frozen=True, kw_only=True):
+    """A tool call was called off: by the user's barge-in, or by the provider."""
+
+    type: str = EventType.FUNCTION_CANCELLED
+    call_id: str = ""
+    name: str = ""
+    reason: str = ""
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+
+class UsageUpdated(TypedEvent, frozen=True, kw_only=True):
+    """What the provider used since the last such event. All are counts to add up; cached tokens are part of the input.
+
+    Tokens are the vendor's; seconds are of audio; characters are of text turned to speech.
+    """
+
+    type: str = EventType.USAGE_UPDATED
+    response_id: str | None = None
+    model: str = ""
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    cached_text_tokens: int = 0
+    cached_audio_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+    input_audio_seconds: float = 0.0
+    output_audio_seconds: float = 0.0
+    characters: int = 0
+
+
+class MetricsUpdated(TypedEvent, frozen=True, kw_only=True):
+    """The latencies of one turn, in milliseconds after the acoustic end of the user's speech; None is "did not occur"."""
+
+    type: str = EventType.METRICS_UPDATED
+    response_id: str | None = None
+    item_id: str | None = None
+    turn_decided_ms: float | None = None
+    transcript_ms: float | None = None
+    first_token_ms: float | None = None
+    first_audio_ms: float | None = None
+    first_audible_ms: float | None = None
+
+
+class TimingStage(TypedEvent, frozen=True, kw_only=True):
+    """The provider reached a stage of its work that no other event tells, such as "first_token"."""
+
+    type: str = EventType.TIMING_STAGE
+    stage: str = ""
+    response_id: str | None = None
+
+
+# --- trouble --------------------------------------------------------------------------------------------------------
+
+
+class SystemWarning(TypedEvent, frozen=True, kw_only=True):
+    """Something was not as it should be, and was put right or did no harm."""
+
+    type: str = EventType.SYSTEM_WARNING
+    code: str = ""
+    message: str = ""
+
+
+class ErrorGeneral(TypedEvent, frozen=True, kw_only=True):
+    """Something failed. `recoverable`: the session goes on. `data["error"]` is the exception, `error` its words."""
+
+    data_names: ClassVar[dict[str, str]] = {"exception": "error"}
+
+    type: str = EventType.ERROR_GENERAL
+    exception: BaseException | None = None
+    code: str = "error"
+    recoverable: bool = True
+
+
+class RawEvent(TypedEvent, frozen=True, kw_only=True):
+    """A message of the vendor that carries nothing we have a name for, as it came. `name` is the vendor's name for it."""
+
+    type: str = EventType.RAW
+    name: str = ""
+    payload: Any = None
+
+
+# --- from dicts -----------------------------------------------------------------------------------------------------
+
+
+def _all_classes(base: type[TypedEvent]) -> dict[str, type[TypedEvent]]:
+    # A field's default is kept in the struct's own table, at the end of the list of fields.
+    table = {}
+    for cls in base.__subclasses__():
+        fields = {f.name: f.default for f in msgspec.structs.fields(cls)}
+        table[str(fields["type"])] = cls
+    return table
+
+
+_CLASSES: dict[str, type[TypedEvent]] = _all_classes(TypedEvent)
+_FIELDS = {
+    name: {cls.data_names.get(f, f): f for f in cls.__struct_fields__ if f not in _META}
+    for name, cls in _CLASSES.items()
+}
+
+
+def event_class(type: str) -> type[ProviderEvent]:
+    """The class of events of this type; `ProviderEvent` itself for a type that is not one of ours."""
+    return _CLASSES.get(type, ProviderEvent)
+
+
+def make_event(type: str, data: dict[str, Any] | None = None, **meta: Any) -> ProviderEvent:
+    """Turn a type and a dict into the typed event.
+
+    Keys of `data` that the type has no field for are kept and show in `.data`. `meta` is any of timestamp, provider,
+    session_id, error, event_id. A type that is not one of ours gives a plain `ProviderEvent`.
+
+    Raises:
+        ConfigurationError: `data` is not a dict, or audio is not bytes.
+    """
+    if data is not None and not isinstance(data, dict):
+        raise ConfigurationError(f"the data of an event is a dict, not {data.__class__.__name__}")
+    cls = _CLASSES.get(type)
+    if cls is None:
+        return ProviderEvent(type=str(type), data=dict(data or {}), **meta)
+    known = _FIELDS[type]
+    values: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in (data or {}).items():
+        if key in known:
+            values[known[key]] = value
+        else:
+            extra[key] = value
+    if cls is AudioOutputChunk:
+        values["audio_data"] = _as_bytes(values.get("audio_data", b""))
+    elif cls is ErrorGeneral:
+        _explain(values, meta)
+    return cls(data=extra, **values, **meta)
+
+
+def _as_bytes(audio: Any) -> bytes:
+    if isinstance(audio, bytes):
+        return audio
+    if isinstance(audio, (bytearray, memoryview)):
+        return bytes(audio)
+    raise ConfigurationError(f"audio_data is bytes, not {type(audio).__name__}")
+
+
+def _explain(values: dict[str, Any], meta: dict[str, Any]) -> None:
+    """Let an error event hold an exception and its words, whichever of the two it was given."""
+    failure = values.get("exception")
+    if failure is not None and not isinstance(failure, BaseException):
+        failure = VoiceEngineError(str(failure))
+        values["exception"] = failure
+    meta["error"] = meta.get("error") or str(failure or "unknown error")
+    if "code" not in values:
+        values["code"] = getattr(failure, "code", "error")

@@ -1,0 +1,370 @@
+"""Hearing: from bytes of the microphone to turns of the user with their words.
+
+Frames go through the VAD in line, as they come. Silence is measured in audio, not in time, so that a network that
+delivers late does not end anybody's turn; only when no audio comes any more (a muted microphone, the end of a file)
+does the clock go on where the audio stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from voxengine.audio.formats import AudioFormat
+from voxengine.audio.resample import Converter
+from voxengine.errors import MessageError, ProviderError
+from voxengine.providers.cascade.parts import INPUT_RATE, TurnDetector, VADStream
+from voxengine.providers.cascade.segmenter import Change, Segmenter
+from voxengine.providers.cascade.settings import CascadeSettings
+from voxengine.providers.cascade.utterance import Transcribe, Utterance
+from voxengine.providers.cascade.watch import as_provider_error
+
+if TYPE_CHECKING:
+    from voxengine.providers.cascade.parts import Samples
+
+__all__ = ["Hearing", "Listener"]
+
+#: Silence after speech that still goes into the turn's audio; more of it teaches the recogniser nothing. In ms.
+_TAIL_MS = 600.0
+#: A large chunk is worked on in pieces of so many ms (about 4 ms of work each), between which the loop may run.
+_SLICE_MS = 1000
+#: Stretches of a turn that may wait for the recogniser before the sender has to wait.
+_MAX_WAITING = 4
+#: The longest that a sender of large chunks is waited for before it counts as stalled. In ms.
+_MAX_STALL_MS = 1000.0
+
+
+class Listener(Protocol):
+    """Who is told what was heard. All are called on the event loop, in order."""
+
+    def min_speech_ms(self) -> float:
+        """How much speech it takes to count, as things stand."""
+
+    def goes_on(self, turn: Utterance, before_ms: float) -> bool:
+        """Whether nothing of the answer to this turn had been heard `before_ms` ago."""
+
+    def speech_started(self, turn: Utterance, audio_ms: float) -> None:
+        """The user speaks: the first time in this turn, or again."""
+
+    def speech_ended(self, turn: Utterance, audio_ms: float, lag_ms: float) -> None:
+        """The user fell silent `lag_ms` ago."""
+
+    def partial(self, turn: Utterance, text: str) -> None:
+        """The user's words so far."""
+
+    def turn_ended(self, turn: Utterance, audio_ms: float) -> None:
+        """The turn is over and its words are there (`turn.result()`)."""
+
+    def committed(self, turn: Utterance, audio_ms: float) -> None:
+        """The application declared the turn over; `transcribed` follows."""
+
+    def transcribed(self, turn: Utterance) -> None:
+        """The words of a committed turn are there."""
+
+
+class Hearing:
+    """The ears of one session.
+
+    Args:
+        format: what `feed` takes.
+        new_id: makes the id of the next user's item.
+        partials: whether partial transcripts are wanted; else they are not made.
+        manual: the application ends the turns, with `commit`.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        *,
+        format: AudioFormat,
+        vad: VADStream,
+        detector: TurnDetector,
+        transcribe: Transcribe,
+        settings: CascadeSettings,
+        new_id: Callable[[], str],
+        partials: bool,
+        manual: bool,
+    ) -> None:
+        self.partials = partials
+        self.manual = manual
+        self._listener = listener
+        self._format = format
+        self._converter = Converter(format, AudioFormat(sample_rate=INPUT_RATE))
+        self._segmenter = Segmenter(
+            vad,
+            start=settings.vad_start,
+            end=settings.vad_end,
+            end_silence_ms=settings.end_silence_ms,
+            preroll_ms=settings.preroll_ms + max(settings.min_speech_ms, settings.barge_in_ms),
+        )
+        self._detector = detector
+        self._transcribe = transcribe
+        self._settings = settings
+        self._new_id = new_id
+        self._clock = asyncio.get_running_loop().time
+        self._order = asyncio.Lock()
+        self._rest: Samples | None = None
+        #: Frames since the last one that went into a turn.
+        self._missed = 0
+        #: The turn that is being said, or was said last.
+        self._turn: Utterance | None = None
+        #: Committed turns whose words are not there yet.
+        self._finishing: set[Utterance] = set()
+        self._partial_at = 0
+        self._fed = False
+        self._heard_at = self._clock()
+        self._stall_ms = settings.stall_ms
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        #: Seconds of audio taken.
+        self.seconds = 0.0
+
+    # -- audio in
+
+    async def feed(self, audio: bytes) -> None:
+        """Take the next audio, of any length. Calls that overlap are served in their order.
+
+        Raises:
+            ProviderError: the VAD failed.
+        """
+        step = self._format.n_bytes(_SLICE_MS)
+        async with self._order:
+            self._stall_ms = self._stall_for(self._format.duration_ms(len(audio)))
+            for start in range(0, len(audio), step):
+                if start:
+                    await asyncio.sleep(0)
+                if self._closed:
+                    return
+                piece = audio[start : start + step] if len(audio) > step else audio
+                self._take(self._converter.process(piece))
+                if self._turn is not None:
+                    await self._turn.catch_up(_MAX_WAITING)
+            self.seconds += self._format.duration_ms(len(audio)) / 1000
+
+    def _stall_for(self, chunk_ms: float) -> float:
+        # Who sends half a second at a time is silent for half a second in between.
+        return max(self._settings.stall_ms, min(2 * chunk_ms, _MAX_STALL_MS))
+
+    def _take(self, pcm16: bytes) -> None:
+        import numpy as np
+
+        samples = np.frombuffer(pcm16, "<i2").astype(np.float32)
+        samples /= 32768
+        if self._rest is not None:
+            samples = np.concatenate((self._rest, samples))
+        size = self._segmenter.frame_samples
+        whole = len(samples) - len(samples) % size
+        self._fed = True
+        self._heard_at = self._clock()
+        self._rest = samples[whole:]
+        for start in range(0, whole, size):
+            try:
+                self._frame(samples[start : start + size])
+            except ProviderError:
+                raise
+            except Exception as failure:
+                raise as_provider_error(failure, "voice activity detection") from failure
+        if self._turn is not None and not self._turn.decided and self._timer is None:
+            self._wake_in(self._stall_ms)
+
+    def _frame(self, frame: Samples) -> None:
+        segmenter = self._segmenter
+        self._missed += 1
+        change = segmenter.push(frame, self._listener.min_speech_ms())
+        if change is Change.STARTED:
+            self._started()
+            return
+        turn = self._turn
+        if turn is None or turn.decided:
+            return
+        if segmenter.speaking or segmenter.position - segmenter.voice_end < _TAIL_MS * INPUT_RATE / 1000:
+            turn.add((frame,), segmenter.probability)
+            self._missed = 0
+        if change is Change.ENDED:
+            self._ended()
+        elif segmenter.speaking:
+            self._want_partial(turn)
+        else:
+            self._check()
+
+    # -- what happens to a turn
+
+    def _started(self) -> None:
+        segmenter, turn = self._segmenter, self._turn
+        onset_ms = segmenter.onset * 1000 / INPUT_RATE
+        pause_ms = (segmenter.onset - segmenter.last_voice) * 1000 / INPUT_RATE
+        if turn is not None and not turn.decided:
+            self._detector.observe_pause(pause_ms, False)
+            turn.discard()
+        elif turn is not None and self._listener.goes_on(turn, self._received_ms() - onset_ms):
+            self._detector.observe_pause(pause_ms, False)
+            turn.reopen()
+        else:
+            if turn is not None:
+                self._detector.observe_pause(turn.pause_ms, True)
+            turn = self._turn = self._new_turn()
+        frames = segmenter.take_preroll()
+        turn.add(frames[-self._missed :], segmenter.probability)
+        self._missed = 0
+        self._partial_at = segmenter.position
+        self._listener.speech_started(turn, onset_ms)
+
+    def _new_turn(self) -> Utterance:
+        turn = Utterance(
+            self._new_id(), self._transcribe, lambda: self._known(turn), segment_s=self._settings.segment_s
+        )
+        return turn
+
+    def _ended(self) -> None:
+        """The user fell silent. Perhaps the turn is over: the recogniser starts at once, while we wait."""
+        turn = self._turn
+        assert turn is not None
+        turn.speech_ms += self._segmenter.voiced * 1000 / INPUT_RATE
+        turn.decode()
+        self._listener.speech_ended(turn, self._voice_end_ms(), self._silence_ms())
+        self._check()
+
+    def _known(self, turn: Utterance) -> None:
+        """The words of a turn are there."""
+        if turn in self._finishing:
+            self._finishing.discard(turn)
+            self._listener.transcribed(turn)
+        elif turn is self._turn:
+            self._check()
+
+    def _check(self) -> None:
+        """Whether the silence has been long enough for what was said."""
+        turn = self._turn
+        if turn is None or turn.decided or self.manual or self._segmenter.speaking or not turn.ready:
+            return
+        silence = self._silence_ms()
+        wait = self._detector.wait_ms(turn.text, turn.speech_ms)
+        if silence < wait:
+            return
+        self._stop_timer()
+        turn.decided = True
+        turn.pause_ms = silence
+        text, failure = turn.result()
+        if not text and failure is None:
+            # A noise: whatever comes next is another turn.
+            self._turn = None
+        self._listener.turn_ended(turn, self._voice_end_ms())
+
+    def _want_partial(self, turn: Utterance) -> None:
+        segmenter = self._segmenter
+        due = self._partial_at + self._settings.partial_ms * INPUT_RATE / 1000
+        # Not in what may be the beginning of the pause: the final transcript must not queue behind a partial one.
+        if self.partials and segmenter.voice_now and segmenter.position >= due:
+            self._partial_at = segmenter.position
+            turn.decode_partial(lambda text: self._listener.partial(turn, text))
+
+    # -- time
+
+    def _received_ms(self) -> float:
+        rest = len(self._rest) if self._rest is not None else 0
+        return (self._segmenter.position + rest) * 1000 / INPUT_RATE
+
+    def _voice_end_ms(self) -> float:
+        return self._segmenter.voice_end * 1000 / INPUT_RATE
+
+    def _quiet_ms(self) -> float:
+        """How long no audio has come."""
+        return (self._clock() - self._heard_at) * 1000
+
+    def _silence_ms(self) -> float:
+        silence = self._received_ms() - self._voice_end_ms()
+        quiet = self._quiet_ms()
+        return silence + quiet if quiet >= self._stall_ms - 0.5 else silence
+
+    def _wake_in(self, ms: float) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(max(ms, 1.0) / 1000, self._woken)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _woken(self) -> None:
+        """Look whether audio still comes, and go on by the clock if it does not."""
+        self._timer = None
+        turn = self._turn
+        if turn is None or turn.decided or self.manual:
+            return
+        left = self._stall_ms - self._quiet_ms()
+        if left > 0.5:
+            self._wake_in(left)
+            return
+        if self._segmenter.end() is Change.ENDED:
+            self._ended()
+        else:
+            self._check()
+        if not turn.decided:
+            missing = self._detector.wait_ms(turn.text, turn.speech_ms) - self._silence_ms()
+            # Until the words are there, `_known` is what comes next; the timer only looks after it.
+            self._wake_in(missing if missing > 0 else self._stall_ms)
+
+    # -- on request
+
+    async def commit(self) -> None:
+        """Declare what was said so far a turn.
+
+        Raises:
+            MessageError: there is nothing to commit.
+        """
+        async with self._order:
+            turn = self._turn if self._turn is not None and not self._turn.decided else None
+            if turn is None and not (self.manual and self._fed):
+                raise MessageError("there is no audio to commit: send some first", code="input_audio_buffer_commit_empty")
+            turn = turn or self._new_turn()
+            if self._segmenter.end() is Change.ENDED:
+                turn.speech_ms += self._segmenter.voiced * 1000 / INPUT_RATE
+            self._stop_timer()
+            self._turn, self._fed = None, False
+            turn.decided = True
+            turn.decode()
+            self._listener.committed(turn, self._received_ms())
+            if turn.ready:
+                self._listener.transcribed(turn)
+                return
+            self._finishing.add(turn)
+            if len(self._finishing) > _MAX_WAITING:
+                await turn.finished()
+
+    async def clear(self) -> None:
+        """Forget what was said and is not yet a turn."""
+        async with self._order:
+            if self._turn is not None and not self._turn.decided:
+                self._turn.close()
+                self._turn = None
+            self._forget()
+
+    def forget_last(self) -> None:
+        """What was said before is answered, or was overtaken: the next speech is another turn."""
+        if self._turn is not None and self._turn.decided:
+            self._turn = None
+
+    @property
+    def user_speaks(self) -> bool:
+        """Whether the user is speaking right now."""
+        return self._segmenter.speaking
+
+    @property
+    def finishing(self) -> bool:
+        """Whether a committed turn is still being transcribed."""
+        return bool(self._finishing)
+
+    def _forget(self) -> None:
+        self._stop_timer()
+        self._segmenter.reset()
+        self._rest, self._missed, self._fed = None, 0, False
+
+    def close(self) -> list[asyncio.Task[Any]]:
+        """Stop all work; returns the tasks that are on their way out."""
+        self._closed = True
+        self._stop_timer()
+        turns = [*self._finishing, *([self._turn] if self._turn is not None else [])]
+        self._turn = None
+        self._finishing.clear()
+        return [task for turn in turns for task in turn.close()]

@@ -1,0 +1,162 @@
+"""From the audio that the mock gets to the events that a vendor would send about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voxengine import events as ev
+from voxengine.audio.formats import AudioFormat
+from voxengine.audio.signal import understand
+from voxengine.config import ProviderConfig
+from voxengine.errors import MessageError
+from voxengine.providers.mock.config import MockSettings
+from voxengine.providers.mock.ears import Began, Ears, Paused, Speaking, TurnOver
+from voxengine.providers.mock.memory import Entry
+from voxengine.providers.mock.vendor import Vendor
+from voxengine.providers.mock.wire import Wire
+
+__all__ = ["Listener"]
+
+#: What it believes to have heard where there are no words of ours.
+UNINTELLIGIBLE = "(speech)"
+
+
+class Listener:
+    """The vendor's hearing: voice activity, turns, transcripts."""
+
+    def __init__(
+        self, settings: MockSettings, config: ProviderConfig, wire: Wire, vendor: Vendor, format: AudioFormat
+    ) -> None:
+        self._settings = settings
+        self._config = config
+        self._wire = wire
+        self._vendor = vendor
+        self._ears = self._new_ears(format)
+        self._item_id: str | None = None
+        self._shown = ""
+        self._turns = 0
+        #: Whether any audio came at all.
+        self.heard_any = False
+
+    @property
+    def detects(self) -> bool:
+        """Whether it finds the ends of turns by itself."""
+        kinds = self._settings.capabilities.turn_detection
+        return self._config.turn_detection != "none" and any(kind != "none" for kind in kinds)
+
+    def _new_ears(self, format: AudioFormat) -> Ears:
+        settings = self._settings
+        return Ears(
+            format,
+            detect=self.detects,
+            silence_ms=settings.silence_ms,
+            pause_ms=settings.pause_ms,
+            threshold_db=settings.threshold_db,
+            step_ms=settings.partial_ms,
+        )
+
+    def reconfigure(self, format: AudioFormat) -> None:
+        """The settings have changed. What was heard under others is forgotten."""
+        if self._ears.format != format or self._ears.detect != self.detects:
+            self._ears = self._new_ears(format)
+            self._item_id = None
+
+    def feed(self, audio: bytes) -> None:
+        """Hear some more."""
+        if not audio:
+            return
+        self.heard_any = True
+        self._vendor.heard(self._ears.format.duration_ms(len(audio)) / 1000)
+        for noticed in self._ears.feed(audio):
+            match noticed:
+                case Began(at_ms=at_ms):
+                    self._began(at_ms)
+                case Speaking():
+                    self._go_on(noticed)
+                case Paused(at_ms=at_ms, lag_ms=lag_ms):
+                    if self._wants("vad_events"):
+                        self._wire.send(ev.VadSpeechEnded, item_id=self._item_id, audio_ms=at_ms, lag_ms=lag_ms)
+                case TurnOver():
+                    self._turn(noticed.audio, noticed.at_ms)
+
+    def commit(self) -> None:
+        """Make a turn of what was heard.
+
+        Raises:
+            MessageError: nothing was.
+        """
+        if not self._ears.held_ms:
+            raise MessageError("there is no audio to make a turn of", code="audio_buffer_empty")
+        if self._ears.speaking and self._wants("vad_events"):
+            self._wire.send(ev.VadSpeechEnded, item_id=self._item_id, audio_ms=self._ears.position_ms)
+        position = self._ears.position_ms
+        self._turn(self._ears.take(), position, detected=False)
+
+    def clear(self) -> None:
+        """Forget what is not yet a turn."""
+        self._ears.take()
+        self._item_id = None
+        self._shown = ""
+
+    # -- inside
+
+    def _wants(self, what: str) -> bool:
+        """Whether events of a kind are offered and wanted. No wish is the provider's default: yes."""
+        offered = {"transcription": "input_transcription", "partials": "partial_transcripts"}.get(what, what)
+        wish = getattr(self._config, what)
+        return wish is not False and bool(getattr(self._settings.capabilities, offered))
+
+    def _began(self, at_ms: float) -> None:
+        if self._item_id is None:
+            self._item_id = self._vendor.new_id("item")
+            self._shown = ""
+        if self._wants("vad_events"):
+            self._wire.send(ev.VadSpeechStarted, item_id=self._item_id, audio_ms=at_ms)
+        self._vendor.barge_in()
+
+    def _go_on(self, so_far: Speaking) -> None:
+        if not self._wants("partials") or self._config.transcription is False:
+            return
+        text = understand(so_far.audio, self._ears.format)
+        if not text:
+            # Of scripted words, as many as could have been said by now.
+            scripted = self._scripted()
+            words = (scripted or "").split()
+            text = " ".join(words[: int(so_far.speech_ms / self._settings.ms_per_word)])
+        if text.startswith(self._shown) and text != self._shown:
+            self._shown = text
+            self._wire.send(ev.TranscriptPartial, text=text, item_id=self._item_id)
+
+    def _scripted(self) -> str | None:
+        transcripts: Any = self._settings.transcripts
+        if isinstance(transcripts, str):
+            transcripts = (transcripts,)
+        return transcripts[self._turns % len(transcripts)] if transcripts else UNINTELLIGIBLE
+
+    def _turn(self, audio: bytes, at_ms: float, detected: bool = True) -> None:
+        item_id = self._item_id or self._vendor.new_id("item")
+        self._item_id, self._shown = None, ""
+        self._wire.send(ev.TurnDetected, item_id=item_id, audio_ms=at_ms)
+        text: str | None = understand(audio, self._ears.format)
+        if not text:
+            text = self._scripted()
+            self._turns += 1
+        entry = Entry(
+            id=item_id, role="user", text=text or "", audio_ms=self._ears.format.duration_ms(len(audio))
+        )
+        self._vendor.memory.add(entry)
+        if self._wants("transcription"):
+            delay = self._settings.transcript_delay_ms / 1000
+            if delay:
+                self._wire.later(delay, self._transcribe, item_id, text)
+            else:
+                self._transcribe(item_id, text)
+        if detected and self._settings.capabilities.auto_response:
+            self._vendor.answer(entry)
+
+    def _transcribe(self, item_id: str, text: str | None) -> None:
+        if text is None:
+            self._wire.send(ev.TranscriptFailed, item_id=item_id, error="the speech could not be transcribed")
+        else:
+            language = self._config.language or "en"
+            self._wire.send(ev.TranscriptCompleted, text=text, item_id=item_id, language=language)

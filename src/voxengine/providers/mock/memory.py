@@ -1,0 +1,66 @@
+"""What the mock's vendor remembers of the conversation, for a test to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["Entry", "Memory"]
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """One item, as the vendor believes it to be. Times are milliseconds."""
+
+    id: str
+    role: str
+    #: message, function_call or function_output.
+    kind: str = "message"
+    text: str = ""
+    #: Speech of the assistant that was sent; of the user that was heard.
+    audio_ms: float = 0.0
+    #: Set by truncation: the listener heard only so much.
+    heard_ms: float | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    #: A user's item that was answered, or needs no answer.
+    answered: bool = False
+
+
+class Memory:
+    """Items in the vendor's order."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def add(self, entry: Entry) -> Entry:
+        """Append an item."""
+        self.entries.append(entry)
+        return entry
+
+    def get(self, item_id: str) -> Entry | None:
+        """The item of that id."""
+        return next((e for e in self.entries if e.id == item_id), None)
+
+    def remove(self, item_id: str) -> bool:
+        """Forget an item; False if there is none of that id."""
+        entry = self.get(item_id)
+        if entry is not None:
+            self.entries.remove(entry)
+        return entry is not None
+
+    def last_of_user(self) -> Entry | None:
+        """The newest thing that the user said."""
+        return next((e for e in reversed(self.entries) if e.role == "user"), None)
+
+    def as_messages(self) -> list[dict[str, Any]]:
+        """Plain dicts, without what is empty."""
+        return [
+            {k: v for k, v in msgspec.to_builtins(e).items() if k != "answered" and v not in (None, "", 0.0)}
+            for e in self.entries
+        ]

@@ -1,0 +1,123 @@
+"""Providers by name: the built-in ones, those of installed packages, and those that the application registers.
+
+A package offers a provider through the entry-point group `voxengine.providers`: name = "module:Class".
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from voxengine.config import ProviderConfig
+from voxengine.errors import ConfigurationError, UnknownProviderError
+from voxengine.providers.base import BaseProvider
+from voxengine.providers.capabilities import Capabilities
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "create_provider",
+    "find_providers",
+    "get_provider",
+    "list_providers",
+    "register_provider",
+    "unregister_provider",
+]
+
+ENTRY_POINT_GROUP = "voxengine.providers"
+
+#: A class of providers, or a function that makes one from its configuration.
+Factory: TypeAlias = "type[BaseProvider] | Callable[[ProviderConfig], BaseProvider]"
+
+# Named here, and not only as entry points, so that a checkout works without being installed.
+_BUILT_IN = {
+    "mock": "voxengine.providers.mock:MockProvider",
+    "local": "voxengine.providers.cascade.local:LocalProvider",
+    "cascade": "voxengine.providers.cascade:CascadeProvider",
+}
+
+_registered: dict[str, Factory] = {}
+_offered: dict[str, Any] | None = None
+
+
+def register_provider(name: str, factory: Factory) -> None:
+    """Make a provider known under `name`; a later registration of the same name replaces the earlier one.
+
+    Raises:
+        ConfigurationError: the name is empty, or `factory` cannot make providers.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError("a provider is registered under a name that is not empty")
+    if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, BaseProvider)):
+        raise ConfigurationError(f"{factory!r} is neither a subclass of BaseProvider nor a function that makes one")
+    _registered[name] = factory
+
+
+def unregister_provider(name: str) -> None:
+    """Forget a registration of the application's own; a built-in of the same name is there again."""
+    _registered.pop(name, None)
+
+
+def list_providers() -> list[str]:
+    """The names of all providers, sorted."""
+    return sorted({*_BUILT_IN, *_entry_points(), *_registered})
+
+
+def get_provider(name: str) -> Factory:
+    """The class (or function) registered under `name`.
+
+    Raises:
+        UnknownProviderError: there is none; the message lists those there are.
+    """
+    if name in _registered:
+        return _registered[name]
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        factory: Factory = getattr(importlib.import_module(module), attribute)
+        return factory
+    if name in _entry_points():
+        loaded: Factory = _entry_points()[name].load()
+        return loaded
+    known = list_providers()
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownProviderError(
+        f"no provider {name!r} is registered; there are {', '.join(known)}.{hint} "
+        "register_provider(name, Class) adds one",
+        provider=name,
+    )
+
+
+def create_provider(name: str, config: Mapping[str, Any] | ProviderConfig | None = None) -> BaseProvider:
+    """A new provider, not yet connected.
+
+    Raises:
+        UnknownProviderError: no provider has that name.
+        ConfigurationError: its configuration does not do.
+    """
+    provider = get_provider(name)(ProviderConfig.of(config))
+    if not isinstance(provider, BaseProvider):
+        raise ConfigurationError(f"the factory of provider {name!r} made a {type(provider).__name__}")
+    provider.name = name
+    return provider
+
+
+def find_providers(*features: str) -> list[str]:
+    """Names of the providers that have all these capabilities (fields of `Capabilities`)."""
+    found = []
+    for name in list_providers():
+        capabilities = getattr(get_provider(name), "capabilities", None)
+        if isinstance(capabilities, Capabilities) and all(capabilities.supports(f) for f in features):
+            found.append(name)
+    return found
+
+
+def _entry_points() -> dict[str, Any]:
+    # Read once and late: reading all installed packages' metadata takes longer than importing this package.
+    global _offered
+    if _offered is None:
+        from importlib.metadata import entry_points
+
+        _offered = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return _offered

@@ -1,0 +1,221 @@
+"""The session's state machine: `apply(event, now) -> effects`.
+
+No I/O, no clock, no randomness: the same events at the same times give the same effects, so every race is a line of a
+test. `now` is the loop's time in seconds. What arrives is either an event of the provider or a command
+(`voxengine.session.effects`); the table at the end of this module says which rule takes which. The rules themselves are
+functions of the core and the event, a module for each concern, in `voxengine.session.rules`:
+
+- commands: what the application asks for.
+- user: speech, turns and transcripts of the user become items of the log.
+- assistant: responses, their text and their audio. At most one response is due or under way; asking for another while
+  one is asks again when it has ended. What arrives of a response after it was called off does not count.
+- cutting: when the user begins to speak while an answer is due, under way or still playing, it is cut to what was
+  heard. If nothing of it was heard, it is void, and the user's turn goes on as if there had been no pause.
+- tools: a call is run once, whatever is repeated; the answer after it is watched for, and asked for again.
+- trouble: timers, errors, lost connections. Every state in which we wait for the provider has a timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from voxengine import events as ev
+from voxengine.audio.playout import PlayoutClock
+from voxengine.conversation import Conversation, Item
+from voxengine.events import ProviderEvent
+from voxengine.providers.capabilities import Capabilities
+from voxengine.session import effects as fx
+from voxengine.session.calls import Calls
+from voxengine.session.effects import PASS, Effect
+from voxengine.session.latency import TurnLatency
+from voxengine.session.replies import Recent, Replies
+from voxengine.session.rules import assistant, commands, tools, trouble, user
+
+__all__ = ["CoreOptions", "SessionCore"]
+
+
+class CoreOptions(msgspec.Struct, frozen=True):
+    """What the core has to know of the configuration. Times are seconds."""
+
+    response_timeout: float = 15.0
+    stall_timeout: float = 20.0
+    #: Answers are text only, by configuration.
+    text_only: bool = False
+    #: Measure the latencies of each turn.
+    metrics: bool = True
+    #: Unix time at which the loop's clock was zero, for the timestamps of events that the core makes.
+    epoch: float = 0.0
+
+
+class SessionCore:
+    """The truth about one conversation. The attributes are written by the rules alone."""
+
+    def __init__(
+        self, conversation: Conversation, options: CoreOptions | None = None, playout: PlayoutClock | None = None
+    ) -> None:
+        self.conversation = conversation
+        self.options = options or CoreOptions()
+        self.playout = playout or PlayoutClock()
+        self.capabilities = Capabilities()
+        #: Name of the provider at work, and whether it can be reached.
+        self.provider = ""
+        self.connected = False
+        #: idle, listening (the user speaks), thinking (an answer is due), speaking (it plays), closed.
+        self.state = "idle"
+        self.user_speaking = False
+        #: The user's item that is being said, or was said last.
+        self.turn_id: str | None = None
+        self.replies = Replies()
+        self.calls = Calls(conversation)
+        self.latency = TurnLatency()
+        #: Items whose audio has not been played to its end, and the one of them that the audio path goes to.
+        self.sounding: dict[str, Item] = {}
+        self.speaking: Item | None = None
+        self.last_activity = 0.0
+        #: Time and effects of the event at hand.
+        self.now = 0.0
+        self.out: list[Effect] = []
+        self._seen = Recent(512)
+        self._count = 0
+
+    def apply(self, event: ProviderEvent | fx.Command, now: float) -> Sequence[Effect]:
+        """Take one event or command; returns what is to be done, in order.
+
+        `PASS` (by identity) means: hand the event on, nothing else.
+        """
+        kind = type(event)
+        if kind is ev.AudioOutputChunk and self._is_next_chunk(event, now):  # type: ignore[arg-type]
+            return PASS
+        if self.state == "closed":
+            return []
+        self.now = now
+        out: list[Effect] = []
+        self.out = out
+        if isinstance(event, ProviderEvent):
+            if event.event_id is not None:
+                if event.event_id in self._seen:
+                    return out
+                self._seen.add(event.event_id)
+            self.last_activity = now
+        rule = _RULES.get(kind)
+        if rule is not None:
+            rule(self, event)
+        elif isinstance(event, ProviderEvent):
+            out.append(event)
+        self._update_state()
+        return out
+
+    def _is_next_chunk(self, event: ev.AudioOutputChunk, now: float) -> bool:
+        """The audio path: one more chunk of the item that is being spoken. True if that is all there is to it."""
+        item = self.speaking
+        if item is None or event.item_id != item.id or event.event_id is not None:
+            return False
+        self.add_audio(item, event, now)
+        self.last_activity = now
+        return True
+
+    def add_audio(self, item: Item, event: ev.AudioOutputChunk, now: float) -> None:
+        """Count a chunk as received, and let it play after what came before."""
+        ms = len(event.audio_data) / (2 if event.encoding == "pcm16" else 1) / event.sample_rate * 1000
+        item.audio_ms += ms
+        self.playout.push(item.id, ms, now)
+
+    # -- for the rules
+
+    @property
+    def answers_in_text(self) -> bool:
+        """Answers have no audio, so their text is perceived when it arrives."""
+        return self.options.text_only or not self.capabilities.audio_output
+
+    def emit(self, cls: type[ProviderEvent], **fields: Any) -> None:
+        """Tell the application of something that the core found out."""
+        self.out.append(cls(timestamp=self.now + self.options.epoch, provider=self.provider, **fields))
+
+    def warn(self, code: str, words: str) -> None:
+        """Tell of something that was put right."""
+        self.emit(ev.SystemWarning, code=code, message=words)
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        """Have `TimerFired(name)` reported so many seconds from now."""
+        self.out.append(fx.SetTimer(name, self.now + seconds))
+
+    def clear_timer(self, *names: str) -> None:
+        """Forget timers."""
+        self.out.extend(fx.ClearTimer(name) for name in names)
+
+    def expect(self, ours: bool) -> None:
+        """A response to the present turn is due."""
+        self.replies.stop_next = False
+        self.replies.expect(self.turn_id, ours)
+        self.set_timer("response", self.options.response_timeout)
+
+    def request(self, command: fx.CreateResponse) -> None:
+        """Ask the provider for a response."""
+        self.expect(ours=True)
+        self.out.append(fx.RequestResponse(command.modalities, command.instructions))
+
+    def new_id(self, prefix: str) -> str:
+        """An id that is new in this conversation."""
+        self._count += 1
+        return f"{prefix}_{self.conversation.id or 'v'}_{self._count}"
+
+    def add(self, item: Item, *, before: str | None = None, after: str | None = None) -> Item:
+        """Put an item into the log."""
+        item.created_at = item.created_at or self.now + self.options.epoch
+        item.provider = item.provider or self.provider
+        return self.conversation.add(item, before=before, after=after)
+
+    # -- state
+
+    def _update_state(self) -> None:
+        if self.state == "closed":
+            return
+        if self.user_speaking:
+            self.go("listening")
+        elif self.playout.remaining_ms(self.now) > 0:
+            self.go("speaking")
+        elif self.replies.open is not None:
+            self.go("thinking")
+        else:
+            self.go("idle")
+
+    def go(self, state: str) -> None:
+        """Enter a state, and tell of it."""
+        if state != self.state:
+            previous, self.state = self.state, state
+            self.emit(ev.StateChanged, previous=previous, state=state)
+
+
+_RULES: dict[type, Callable[[SessionCore, Any], None]] = {
+    fx.Attached: commands.attached,
+    fx.Text: commands.text,
+    fx.CreateResponse: commands.create_response,
+    fx.Say: commands.say,
+    fx.Interrupt: commands.interrupt,
+    fx.PlaybackAck: commands.playback_ack,
+    fx.Close: commands.close,
+    ev.VadSpeechStarted: user.speech_started,
+    ev.VadSpeechEnded: user.speech_ended,
+    ev.TurnDetected: user.turn_detected,
+    ev.TranscriptPartial: user.transcript_partial,
+    ev.TranscriptCompleted: user.transcript_completed,
+    ev.TranscriptFailed: user.transcript_failed,
+    ev.ResponseStarted: assistant.response_started,
+    ev.TextOutput: assistant.text_output,
+    ev.AudioOutputChunk: assistant.audio_output,
+    ev.TimingStage: assistant.timing_stage,
+    ev.ResponseCompleted: assistant.response_completed,
+    ev.ResponseCancelled: assistant.response_cancelled,
+    ev.ResponseError: assistant.response_error,
+    ev.FunctionInvoked: tools.function_invoked,
+    ev.FunctionCancelled: tools.function_cancelled,
+    fx.ToolFinished: tools.tool_finished,
+    fx.CallFailed: trouble.call_failed,
+    fx.TimerFired: trouble.timer_fired,
+    ev.ErrorGeneral: trouble.error,
+    ev.ConnectionLost: trouble.connection_lost,
+    ev.ConnectionClosed: trouble.connection_closed,
+}

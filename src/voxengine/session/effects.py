@@ -1,0 +1,204 @@
+"""What goes into the session core beside the provider's events, and what comes out of it.
+
+In: commands of the application, and reports of the runner (a tool has finished, a timer has fired). Out: effects, in
+the order in which they are to be performed. An effect that is a `ProviderEvent` is an event for the application.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from voxengine.events import ProviderEvent
+from voxengine.providers.capabilities import Capabilities
+
+__all__ = [
+    "PASS",
+    "Attached",
+    "CallFailed",
+    "CancelResponse",
+    "CancelTool",
+    "ClearTimer",
+    "Close",
+    "Command",
+    "CreateResponse",
+    "Effect",
+    "Interrupt",
+    "PlaybackAck",
+    "RequestResponse",
+    "RunTool",
+    "Say",
+    "SendText",
+    "SendToolResult",
+    "SetTimer",
+    "Speak",
+    "Text",
+    "TimerFired",
+    "ToolFinished",
+    "Truncate",
+]
+
+
+class _In(msgspec.Struct, frozen=True):
+    """A command or a report."""
+
+
+class Attached(_In, frozen=True):
+    """From now on events come from this provider."""
+
+    provider: str
+    capabilities: Capabilities
+
+
+class Text(_In, frozen=True):
+    """The application puts in a text; that of the user is to be answered."""
+
+    text: str
+    role: str = "user"
+
+
+class CreateResponse(_In, frozen=True):
+    """The application asks for a response."""
+
+    modalities: tuple[str, ...] | None = None
+    instructions: str | None = None
+
+
+class Say(_In, frozen=True):
+    """The application wants this spoken, word for word."""
+
+    text: str
+
+
+class Interrupt(_In, frozen=True):
+    """The application wants silence."""
+
+
+class ToolFinished(_In, frozen=True):
+    """A tool has returned, or has failed with `code` (then `output` tells the assistant so)."""
+
+    call_id: str
+    output: str
+    code: str | None = None
+    error: str | None = None
+    duration_ms: float = 0.0
+
+
+class PlaybackAck(_In, frozen=True):
+    """The client says that it has played the item up to here."""
+
+    item_id: str
+    played_ms: float
+
+
+class CallFailed(_In, frozen=True):
+    """The provider did not take what was to be answered: no response will come of it."""
+
+
+class TimerFired(_In, frozen=True):
+    """A timer that was set has run out."""
+
+    name: str
+
+
+class Close(_In, frozen=True):
+    """The conversation is over."""
+
+    reason: str = ""
+
+
+Command: TypeAlias = (
+    Attached | Text | CreateResponse | Say | Interrupt | ToolFinished | PlaybackAck | CallFailed | TimerFired | Close
+)
+
+
+class _Out(msgspec.Struct, frozen=True):
+    """Something for the runner to do."""
+
+
+class SendText(_Out, frozen=True):
+    """`provider.send_text`."""
+
+    text: str
+    role: str
+
+
+class RequestResponse(_Out, frozen=True):
+    """`provider.create_response`."""
+
+    modalities: tuple[str, ...] | None = None
+    instructions: str | None = None
+
+
+class Speak(_Out, frozen=True):
+    """`provider.generate_tts`, or its stand-in."""
+
+    text: str
+
+
+class CancelResponse(_Out, frozen=True):
+    """`provider.interrupt`."""
+
+    response_id: str | None = None
+
+
+class Truncate(_Out, frozen=True):
+    """`provider.truncate_item`."""
+
+    item_id: str
+    heard_ms: float
+    heard_text: str
+
+
+class SendToolResult(_Out, frozen=True):
+    """`provider.send_tool_result`. `best_effort`: the provider may have forgotten the call, which is no error."""
+
+    call_id: str
+    output: str
+    best_effort: bool = False
+
+
+class RunTool(_Out, frozen=True):
+    """Run a tool of the application; `ToolFinished` tells how it went."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class CancelTool(_Out, frozen=True):
+    """Stop a tool that is running; no `ToolFinished` is wanted any more."""
+
+    call_id: str
+
+
+class SetTimer(_Out, frozen=True):
+    """Report `TimerFired(name)` at this time of the loop; a timer of the same name is replaced."""
+
+    name: str
+    at: float
+
+
+class ClearTimer(_Out, frozen=True):
+    """Forget a timer."""
+
+    name: str
+
+
+Effect: TypeAlias = (
+    ProviderEvent
+    | SendText
+    | RequestResponse
+    | Speak
+    | CancelResponse
+    | Truncate
+    | SendToolResult
+    | RunTool
+    | CancelTool
+    | SetTimer
+    | ClearTimer
+)
+
+#: The answer to most events on the audio path: hand the event on, and nothing else.
+PASS: tuple[Effect, ...] = ()

@@ -1,0 +1,191 @@
+"""A leg of the conversation: one provider, connected, with what lies between its audio and the application's."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from voxengine.audio.formats import AudioFormat
+from voxengine.audio.resample import Converter, converter_for
+from voxengine.config import VoiceEngineConfig
+from voxengine.conversation import Item
+from voxengine.errors import ConnectionError, ProviderError, VoiceEngineError
+from voxengine.events import (
+    AudioOutputChunk,
+    ConnectionClosed,
+    ConnectionEstablished,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionStarting,
+    ProviderEvent,
+    ResponseCancelled,
+    ResponseCompleted,
+)
+from voxengine.providers.base import BaseProvider
+from voxengine.providers.registry import create_provider
+from voxengine.session.outbox import Outbox
+
+__all__ = ["Leg"]
+
+#: Seconds that closing may take.
+CLOSE_BUDGET = 5.0
+
+
+class Leg:
+    """Owns a provider from its connection to its end.
+
+    `receive(leg, event)` gets its events, with audio in the application's format.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: VoiceEngineConfig,
+        tools: list[dict[str, Any]],
+        receive: Callable[[Leg, ProviderEvent], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self.name = name
+        self.provider: BaseProvider = create_provider(name, config.provider_config(tools=tools or None))
+        self.outbox = Outbox(name, config.connect_timeout, on_error)
+        self._config = config
+        self._receive = receive
+        self._told: set[type[ProviderEvent]] = set()
+        self._target = config.output_format
+        self._source: AudioFormat | None = None
+        self._down: Converter | None = None
+        self._up: Converter | None = None
+        self._last_chunk: AudioOutputChunk | None = None
+
+    async def open(self, history: Sequence[Item] = ()) -> None:
+        """Connect, and give it the conversation so far.
+
+        Raises:
+            ProviderError: it could not be connected; nothing is left open.
+        """
+        self.provider.on_event = self._on_event
+        self._tell(ConnectionStarting)
+        try:
+            async with asyncio.timeout(self._config.connect_timeout):
+                if await self.provider.connect() is False:
+                    raise ConnectionError(f"provider {self.name!r} did not connect", provider=self.name)
+            if history:
+                await self.provider.add_conversation_history(history)
+        except BaseException as failure:
+            await self.close(quiet=True)
+            if not isinstance(failure, Exception):
+                raise
+            error = self._as_provider_error(failure)
+            self._tell(
+                ConnectionFailed,
+                error=str(error),
+                code=getattr(error, "code", None) or _code_of(error),
+                retryable=getattr(error, "retryable", False),
+            )
+            raise error from failure
+        self._up = converter_for(self._config.input_format, self.provider.get_audio_format())
+        self._tell(ConnectionEstablished)
+
+    async def close(self, quiet: bool = False) -> None:
+        """Disconnect, within a budget. Raises nothing: there is nobody left to do anything about it."""
+        self.outbox.close()
+        try:
+            async with asyncio.timeout(CLOSE_BUDGET):
+                await self.provider.disconnect()
+        except Exception as failure:
+            if not quiet:
+                self._receive(self, _warning(self.provider, failure))
+        if not quiet and ConnectionEstablished in self._told and ConnectionLost not in self._told:
+            self._tell(ConnectionClosed)
+
+    async def send_audio(self, audio: bytes) -> None:
+        """Send audio in the application's format."""
+        if self._up is not None:
+            audio = self._up.process(audio)
+            if not audio:
+                return
+        await self.provider.send_audio(audio)
+
+    def _on_event(self, event: ProviderEvent) -> None:
+        kind = type(event)
+        if kind is AudioOutputChunk:
+            self._on_audio(event)  # type: ignore[arg-type]
+            return
+        if kind in _ONCE:
+            if kind in self._told:
+                return
+            self._told.add(kind)
+        elif kind is ResponseCompleted and self._down is not None:
+            self._flush()
+        elif kind is ResponseCancelled and self._down is not None:
+            self._down.reset()
+        self._receive(self, event)
+
+    def _on_audio(self, event: AudioOutputChunk) -> None:
+        if event.sample_rate == self._target.sample_rate and event.encoding == self._target.encoding:
+            self._receive(self, event)
+            return
+        source = AudioFormat(event.encoding, event.sample_rate)
+        if source != self._source:
+            self._source, self._down = source, converter_for(source, self._target)
+        if self._down is None:
+            self._receive(self, event)
+            return
+        last, self._last_chunk = self._last_chunk, event
+        if last is not None and last.item_id != event.item_id:
+            self._flush(last)
+            self._last_chunk = event
+        self._forward(event, self._down.process(event.audio_data))
+
+    def _flush(self, chunk: AudioOutputChunk | None = None) -> None:
+        """Hand on what the resampler still holds of the item."""
+        chunk = chunk or self._last_chunk
+        if chunk is not None and self._down is not None:
+            self._last_chunk = None
+            self._forward(chunk, self._down.flush())
+            self._down.reset()
+
+    def _forward(self, event: AudioOutputChunk, audio: bytes) -> None:
+        if audio:
+            target = self._target
+            changed = msgspec.structs.replace(
+                event, audio_data=audio, sample_rate=target.sample_rate, encoding=target.encoding
+            )
+            self._receive(self, changed)
+
+    def _tell(self, kind: type[ProviderEvent], **fields: Any) -> None:
+        """Tell of the connection what the provider did not tell itself."""
+        if kind not in self._told:
+            self.provider.emit(kind(**self.provider.meta(), **fields))
+
+    def _as_provider_error(self, failure: Exception) -> VoiceEngineError:
+        if isinstance(failure, VoiceEngineError):
+            if isinstance(failure, ProviderError):
+                failure.provider = failure.provider or self.name
+            return failure
+        if isinstance(failure, TimeoutError):
+            words, code = f"no connection within {self._config.connect_timeout:g} s", "timeout"
+        elif isinstance(failure, builtins.ConnectionRefusedError):
+            words, code = str(failure), "refused"
+        else:
+            words, code = f"{type(failure).__name__}: {failure}", "connection"
+        return ConnectionError(f"provider {self.name!r}: {words}", provider=self.name, code=code)
+
+
+_ONCE = frozenset({ConnectionStarting, ConnectionEstablished, ConnectionFailed, ConnectionLost, ConnectionClosed})
+
+
+def _code_of(failure: Exception) -> str:
+    name = type(failure).__name__.removesuffix("Error")
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _warning(provider: BaseProvider, failure: Exception) -> ProviderEvent:
+    from voxengine.events import SystemWarning
+
+    words = f"closing provider {provider.name!r} failed: {type(failure).__name__}: {failure}"
+    return SystemWarning(code="close_failed", message=words, **provider.meta())

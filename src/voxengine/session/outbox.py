@@ -1,0 +1,111 @@
+"""Calls to the provider, one after the other and each within a budget.
+
+Everything but audio goes through here, so that what the session decides first also reaches the provider first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from voxengine.errors import ConnectionError, ProviderError
+
+__all__ = ["Outbox"]
+
+Call = Callable[[], Awaitable[Any]]
+
+
+class Outbox:
+    """Works in a task only while there is something to do.
+
+    `on_error(exception)` is told of a call that failed and that nobody waits for.
+    """
+
+    #: Calls that may wait. More means that the provider takes none: then the oldest waiter is told, not the caller lost.
+    LIMIT = 512
+
+    def __init__(self, provider: str, budget: float, on_error: Callable[[Exception], None]) -> None:
+        self._provider = provider
+        self._budget = budget
+        self._on_error = on_error
+        self._calls: deque[tuple[Call, asyncio.Future[Any] | None, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, call: Call, *, quiet: bool = False) -> None:
+        """Make a call when its turn comes. `quiet`: its failure is of no interest."""
+        self._add(call, None, quiet)
+
+    async def do(self, call: Call) -> Any:
+        """Make a call when its turn comes, and wait for it.
+
+        Raises:
+            ProviderError: it failed, or took longer than the budget (`code` is "timeout").
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._add(call, future, False)
+        return await future
+
+    async def flush(self) -> None:
+        """Wait until all that was put in has been done."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def close(self) -> None:
+        """Drop what waits; those who wait for it are told."""
+        while self._calls:
+            _, future, _ = self._calls.popleft()
+            if future is not None and not future.done():
+                future.set_exception(self._closed())
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    def _closed(self) -> ConnectionError:
+        return ConnectionError("the connection was closed before this was sent", provider=self._provider, code="closed")
+
+    def _add(self, call: Call, future: asyncio.Future[Any] | None, quiet: bool) -> None:
+        if len(self._calls) >= self.LIMIT:
+            raise ProviderError(
+                f"{self.LIMIT} calls wait for provider {self._provider!r}, which takes none",
+                provider=self._provider,
+                code="overloaded",
+                retryable=True,
+            )
+        self._calls.append((call, future, quiet))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work(), name="voxengine-outbox")
+
+    async def _work(self) -> None:
+        try:
+            while self._calls:
+                await self._one(*self._calls.popleft())
+        finally:
+            self._task = None
+
+    async def _one(self, call: Call, future: asyncio.Future[Any] | None, quiet: bool) -> None:
+        try:
+            async with asyncio.timeout(self._budget):
+                result = await call()
+        except asyncio.CancelledError:
+            if future is not None and not future.done():
+                future.set_exception(self._closed())
+            raise
+        except Exception as failure:
+            error = self._late(failure) if isinstance(failure, TimeoutError) else failure
+            if future is not None:
+                if not future.done():
+                    future.set_exception(error)
+            elif not quiet:
+                self._on_error(error)
+        else:
+            if future is not None and not future.done():
+                future.set_result(result)
+
+    def _late(self, failure: TimeoutError) -> ProviderError:
+        return ProviderError(
+            f"provider {self._provider!r} took longer than {self._budget:g} s ({str(failure) or 'no answer'})",
+            provider=self._provider,
+            code="timeout",
+            retryable=True,
+        )

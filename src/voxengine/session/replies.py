@@ -1,0 +1,131 @@
+"""Book-keeping of the assistant's responses: which one is due, which is under way, which no longer count."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from voxengine.session.effects import CreateResponse
+
+__all__ = ["Recent", "Replies", "Reply", "ReplyState"]
+
+
+class ReplyState(StrEnum):
+    """Due (asked for, not begun), active (begun), done (all of it sent, perhaps still playing), void (called off)."""
+
+    DUE = "due"
+    ACTIVE = "active"
+    DONE = "done"
+    VOID = "void"
+
+
+@dataclass(slots=True)
+class Reply:
+    """One response."""
+
+    id: str | None = None
+    state: ReplyState = ReplyState.DUE
+    #: The user's item that it answers.
+    turn_id: str | None = None
+    #: We asked for it; otherwise the provider began it by itself.
+    ours: bool = False
+    #: The provider never announced it: it ends with its audio.
+    implied: bool = False
+    #: Ids of the assistant's items in it.
+    items: list[str] = field(default_factory=list)
+    #: Tool calls in it that have no result yet.
+    open_calls: set[str] = field(default_factory=set)
+    had_calls: bool = False
+    #: The provider has everything it needs to go on after its tool calls, and has not yet gone on.
+    awaits_continuation: bool = False
+    #: We have asked a second time for that.
+    asked_again: bool = False
+
+
+class Recent(OrderedDict[str, None]):
+    """A set that remembers the last so many."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def add(self, key: str) -> None:
+        """Remember a key, and forget the oldest beyond the size."""
+        self[key] = None
+        if len(self) > self._size:
+            self.popitem(last=False)
+
+
+class Replies:
+    """At most one reply is due or active; those before it are remembered for a while, to tell late from new."""
+
+    MEMORY = 64
+
+    def __init__(self) -> None:
+        self.current: Reply | None = None
+        #: Asked for while another was under way, to be asked for again when that has ended.
+        self.pending: CreateResponse | None = None
+        self._known: OrderedDict[str, Reply] = OrderedDict()
+        self.voided = Recent(self.MEMORY)
+        #: A reply that was called off before it began will begin all the same; it has to be stopped then.
+        self.stop_next = False
+
+    @property
+    def in_flight(self) -> Reply | None:
+        """The reply that is due or active."""
+        reply = self.current
+        return reply if reply is not None and reply.state in (ReplyState.DUE, ReplyState.ACTIVE) else None
+
+    @property
+    def open(self) -> Reply | None:
+        """The reply that is due or active, or that has ended but for its tools."""
+        reply = self.current
+        return reply if self.in_flight is not None or (reply is not None and reply.open_calls) else None
+
+    @property
+    def active(self) -> Reply | None:
+        """The reply that has begun and not ended."""
+        reply = self.current
+        return reply if reply is not None and reply.state is ReplyState.ACTIVE else None
+
+    def expect(self, turn_id: str | None, ours: bool) -> Reply:
+        """A reply is due."""
+        self.current = Reply(turn_id=turn_id, ours=ours)
+        return self.current
+
+    def begin(self, response_id: str, turn_id: str | None) -> Reply:
+        """A reply has begun: the one that was due, or one that nobody expected."""
+        reply = self.current
+        if reply is None or reply.state is not ReplyState.DUE:
+            reply = Reply(turn_id=turn_id)
+        reply.id = response_id
+        reply.state = ReplyState.ACTIVE
+        self.current = reply
+        self._known[response_id] = reply
+        if len(self._known) > self.MEMORY:
+            self._known.popitem(last=False)
+        return reply
+
+    def get(self, response_id: str | None) -> Reply | None:
+        """The reply of that id, if it counts."""
+        reply = self._known.get(response_id) if response_id is not None else None
+        return None if reply is None or reply.state is ReplyState.VOID else reply
+
+    def known(self, response_id: str) -> bool:
+        """Whether a reply of that id has begun, whatever has become of it."""
+        return response_id in self._known
+
+    def end(self, reply: Reply) -> None:
+        """All of it has been sent."""
+        reply.state = ReplyState.DONE
+
+    def void(self, reply: Reply) -> None:
+        """It was called off: what still comes of it does not count."""
+        if reply.id is not None:
+            self.voided.add(reply.id)
+        elif reply.state is ReplyState.DUE:
+            self.stop_next = True
+        reply.state = ReplyState.VOID
+        if self.current is reply:
+            self.current = None

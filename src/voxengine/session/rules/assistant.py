@@ -1,0 +1,214 @@
+"""Responses of the assistant, their text and their audio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from voxengine import events as ev
+from voxengine.audio.formats import AudioFormat
+from voxengine.audio.level import first_audible_ms
+from voxengine.conversation import Item
+from voxengine.session import effects as fx
+from voxengine.session.replies import Reply, ReplyState
+from voxengine.session.rules import cutting, tools, with_fields
+
+if TYPE_CHECKING:
+    from voxengine.session.core import SessionCore
+
+
+def response_started(core: SessionCore, event: ev.ResponseStarted) -> None:
+    """A response begins; one that is not wanted any more is called off at once."""
+    replies = core.replies
+    response_id = event.response_id or core.new_id("resp")
+    if response_id in replies.voided or replies.known(response_id):
+        return
+    due = replies.in_flight
+    asked_for = due is not None and due.state is ReplyState.DUE and due.ours
+    if replies.stop_next or (core.user_speaking and not asked_for):
+        replies.stop_next = False
+        replies.voided.add(response_id)
+        core.out.append(fx.CancelResponse(response_id))
+        return
+    _begin(core, response_id)
+    core.out.append(with_fields(event, response_id=response_id))
+
+
+def text_output(core: SessionCore, event: ev.TextOutput) -> None:
+    """Words of the assistant."""
+    reply = reply_of(core, event.response_id)
+    if reply is None:
+        return
+    item = _item_of(core, event.item_id, reply)
+    item.add_text(event.text, event.audio_start_ms, event.audio_end_ms)
+    core.latency.mark("first_token", core.now)
+    core.out.append(with_fields(event, item_id=item.id, response_id=reply.id))
+    if reply.implied and not event.is_partial and core.answers_in_text:
+        finish(core, reply, "completed")
+        core.emit(ev.ResponseCompleted, response_id=reply.id)
+
+
+def audio_output(core: SessionCore, event: ev.AudioOutputChunk) -> None:
+    """The first audio of an item, or audio that does not say which item it belongs to. The rest takes the short way."""
+    reply = reply_of(core, event.response_id)
+    if reply is None:
+        return
+    item = _item_of(core, event.item_id, reply)
+    first = not item.audio_ms
+    begins_at = max(core.now, core.playout.end_time(core.now))
+    core.add_audio(item, event, core.now)
+    core.latency.mark("first_audio", core.now)
+    if first:
+        core.emit(ev.AudioOutputStarted, item_id=item.id, response_id=reply.id)
+    if core.speaking is None:
+        core.out.append(fx.SetTimer("playout", core.playout.end_time(core.now)))
+    core.sounding[item.id] = item
+    core.out.append(with_fields(event, item_id=item.id, response_id=reply.id))
+    if not core.options.metrics or _measure(core, event, item, reply, begins_at):
+        core.speaking = item
+
+
+def _measure(core: SessionCore, event: ev.AudioOutputChunk, item: Item, reply: Reply, begins_at: float) -> bool:
+    """Find the first sample that can be heard, once for each turn. True when there is nothing left to look for."""
+    latency = core.latency
+    if latency.first_audible is not None or latency.turn_decided is None:
+        return True
+    offset = first_audible_ms(event.audio_data, AudioFormat(event.encoding, event.sample_rate))
+    if offset is None:
+        return False
+    latency.mark("first_audible", begins_at + offset / 1000)
+    core.out.append(latency.report(reply.id, item.id, core.now + core.options.epoch, core.provider))
+    return True
+
+
+def timing_stage(core: SessionCore, event: ev.TimingStage) -> None:
+    """A provider that works in stages tells of one."""
+    if event.stage == "first_token":
+        core.latency.mark("first_token", core.now)
+    core.out.append(event)
+
+
+def response_completed(core: SessionCore, event: ev.ResponseCompleted) -> None:
+    """All of the response was sent."""
+    reply = _ending(core, event.response_id)
+    if reply is not None:
+        finish(core, reply, "completed" if event.status == "completed" else "incomplete")
+        core.out.append(with_fields(event, response_id=reply.id))
+        after(core, reply)
+
+
+def response_cancelled(core: SessionCore, event: ev.ResponseCancelled) -> None:
+    """The provider called it off. If that is because it heard the user, this is a barge-in."""
+    reply = _ending(core, event.response_id)
+    if reply is None:
+        return
+    if event.reason == "turn_detected":
+        cutting.cut(core, "speech", cancelled=event)
+        return
+    finish(core, reply, "incomplete")
+    core.out.append(with_fields(event, response_id=reply.id))
+    after(core, reply)
+
+
+def response_error(core: SessionCore, event: ev.ResponseError) -> None:
+    """The response failed; the conversation goes on."""
+    reply = _ending(core, event.response_id)
+    if reply is not None:
+        finish(core, reply, "incomplete")
+        core.out.append(with_fields(event, response_id=reply.id))
+        after(core, reply)
+
+
+# -- for the other rules
+
+
+def reply_of(core: SessionCore, response_id: str | None) -> Reply | None:
+    """The reply that output belongs to; None if it does not count any more. Output may come unannounced."""
+    replies = core.replies
+    if response_id is not None and response_id in replies.voided:
+        return None
+    reply = replies.active if response_id is None else replies.get(response_id)
+    if reply is not None:
+        if reply.awaits_continuation:
+            reply.awaits_continuation = False
+            core.clear_timer("response")
+        return reply
+    if replies.stop_next:
+        return None
+    reply = _begin(core, response_id or core.new_id("resp"))
+    reply.implied = True
+    core.emit(ev.ResponseStarted, response_id=reply.id)
+    return reply
+
+
+def finish(core: SessionCore, reply: Reply, status: Literal["completed", "incomplete"]) -> None:
+    """No more of this reply will come; what was received may still be playing."""
+    core.replies.end(reply)
+    core.clear_timer("stall", "response")
+    for item_id in reply.items:
+        item = core.conversation.get(item_id)
+        if item is not None and item.status == "in_progress":
+            item.status = status
+            core.conversation.changed(item)
+    settle(core)
+
+
+def after(core: SessionCore, reply: Reply) -> None:
+    """A response has ended: ask for the next, if there is something left to answer."""
+    if reply.open_calls:
+        return
+    if reply.had_calls and not core.capabilities.continues_after_tool:
+        tools.go_on(core, reply)
+    elif core.replies.pending is not None and not core.user_speaking and core.connected:
+        command, core.replies.pending = core.replies.pending, None
+        core.request(command)
+
+
+def settle(core: SessionCore) -> None:
+    """Items whose audio has come and been played to the end were heard."""
+    active = core.replies.active
+    growing = active.items[-1] if active is not None and active.items else None
+    for item in list(core.sounding.values()):
+        if item.id == growing or core.playout.heard_ms(item.id, core.now) < item.audio_ms - 0.5:
+            continue
+        heard(core, item)
+
+
+def heard(core: SessionCore, item: Item) -> None:
+    """All of the item's audio was played."""
+    core.sounding.pop(item.id, None)
+    if core.speaking is item:
+        core.speaking = None
+    item.heard_ms = item.audio_ms
+    core.conversation.changed(item)
+    core.emit(ev.AudioOutputStopped, item_id=item.id, response_id=item.response_id, heard_ms=item.heard_ms)
+
+
+def _begin(core: SessionCore, response_id: str) -> Reply:
+    earlier = core.replies.active
+    if earlier is not None:
+        # The provider never ended it; a response ends when the next begins.
+        finish(core, earlier, "completed")
+        core.emit(ev.ResponseCompleted, response_id=earlier.id)
+    reply = core.replies.begin(response_id, core.turn_id)
+    core.clear_timer("response")
+    core.set_timer("stall", core.options.stall_timeout)
+    return reply
+
+
+def _item_of(core: SessionCore, item_id: str | None, reply: Reply) -> Item:
+    """The assistant's item that output belongs to; without an id, the reply's latest."""
+    item = core.conversation.get(item_id or (reply.items[-1] if reply.items else None))
+    if item is None:
+        item = Item(id=item_id or core.new_id("item"), role="assistant", response_id=reply.id, turn_id=reply.turn_id)
+        reply.items.append(core.add(item).id)
+    return item
+
+
+def _ending(core: SessionCore, response_id: str | None) -> Reply | None:
+    """The reply that an end belongs to; None if it has ended already or was called off."""
+    if response_id is not None and response_id in core.replies.voided:
+        return None
+    reply = core.replies.active if response_id is None else core.replies.get(response_id)
+    if reply is None and core.replies.in_flight is not None and response_id is None:
+        return core.replies.in_flight  # it failed before it began
+    return reply if reply is not None and reply.state is ReplyState.ACTIVE else None

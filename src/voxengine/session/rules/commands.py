@@ -1,0 +1,76 @@
+"""What the application asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from voxengine import events as ev
+from voxengine.conversation import Item, Role
+from voxengine.session import effects as fx
+from voxengine.session.latency import TurnLatency
+from voxengine.session.rules import cutting, user
+
+if TYPE_CHECKING:
+    from voxengine.session.core import SessionCore
+
+
+def attached(core: SessionCore, command: fx.Attached) -> None:
+    """A provider is there."""
+    core.provider, core.capabilities = command.provider, command.capabilities
+    core.connected = True
+
+
+def text(core: SessionCore, command: fx.Text) -> None:
+    """A text is put in. That of the user interrupts what is being said, and is answered."""
+    answered = command.role == "user"
+    if answered:
+        cutting.cut(core, "request")
+        core.latency = TurnLatency(turn_decided=core.now)
+    role = cast("Role", command.role)
+    item = core.add(Item(id=core.new_id("item"), role=role, text=command.text, status="completed"))
+    core.emit(ev.TextInput, text=command.text, role=command.role, item_id=item.id)
+    if answered:
+        core.turn_id = item.id
+        core.expect(ours=True)
+    core.out.append(fx.SendText(command.text, command.role))
+
+
+def create_response(core: SessionCore, command: fx.CreateResponse) -> None:
+    """A response is asked for: now, when the present one has ended, or it is under way already."""
+    reply = core.replies.open
+    if reply is None:
+        core.request(command)
+    elif reply.turn_id != core.turn_id or command.instructions or core.user_speaking:
+        # There is something new to answer, or to be told: ask when this one has ended.
+        core.replies.pending = command
+    else:
+        core.warn("response_under_way", "a response was asked for while one to the same turn is under way")
+
+
+def say(core: SessionCore, command: fx.Say) -> None:
+    """A text is to be spoken, instead of what is being said."""
+    cutting.cut(core, "request")
+    core.expect(ours=True)
+    core.out.append(fx.Speak(command.text))
+
+
+def interrupt(core: SessionCore, _: fx.Interrupt) -> None:
+    """Silence, now."""
+    core.replies.pending = None
+    cutting.cut(core, "request")
+
+
+def playback_ack(core: SessionCore, ack: fx.PlaybackAck) -> None:
+    """The client knows better than our clock what it has played."""
+    core.playout.ack(ack.item_id, ack.played_ms, core.now)
+
+
+def close(core: SessionCore, command: fx.Close) -> None:
+    """The end. Nothing is applied after it."""
+    cutting.cut(core, "request", tell_provider=False)
+    user.end_turn(core)
+    core.connected = False
+    core.user_speaking = False
+    core.clear_timer("response", "stall", "playout")
+    core.emit(ev.ConversationEnded, conversation_id=core.conversation.id, reason=command.reason)
+    core.go("closed")

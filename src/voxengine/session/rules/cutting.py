@@ -1,0 +1,96 @@
+"""Cutting the assistant short, and keeping only what was heard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxengine import events as ev
+from voxengine.conversation import Item
+from voxengine.session import effects as fx
+from voxengine.session.replies import Reply, ReplyState
+from voxengine.session.rules import assistant, tools
+
+if TYPE_CHECKING:
+    from voxengine.session.core import SessionCore
+
+
+def cut(
+    core: SessionCore, reason: str, *, tell_provider: bool = True, cancelled: ev.ResponseCancelled | None = None
+) -> bool:
+    """Stop what is due, under way or playing. True if none of it was heard, and the user's turn goes on.
+
+    `reason` is "speech" or "request"; `cancelled` is the provider's own word that it has stopped.
+    """
+    reply = core.replies.open
+    heard = {item_id: heard_ms for item_id, _, heard_ms in core.playout.stop(core.now)}
+    cut_short = []
+    for item in list(core.sounding.values()):
+        if heard.get(item.id, item.audio_ms) >= item.audio_ms:
+            assistant.heard(core, item)
+        else:
+            cut_short.append(item)
+    if reply is None and not cut_short:
+        return False
+    continued = reason == "speech" and not _perceived(core, reply, heard)
+    if reply is not None:
+        _call_off(core, reply, reason, tell_provider, cancelled)
+    for item in cut_short:
+        _cut_item(core, item, heard[item.id], "continued" if continued else reason, tell_provider)
+    for item_id in reply.items if reply is not None else ():
+        _close_rest(core, item_id)
+    core.sounding.clear()
+    core.speaking = None
+    core.clear_timer("stall", "response", "playout")
+    return continued
+
+
+def _perceived(core: SessionCore, reply: Reply | None, heard: dict[str, float]) -> bool:
+    """Whether anything of the answer to the user's last turn has reached the listener."""
+    if any(heard_ms > 0 for heard_ms in heard.values()):
+        return True
+    turn = reply.turn_id if reply is not None else core.turn_id
+    if turn is None or turn != core.turn_id:
+        return True  # what is cut is not the answer to what the user said last
+    answers = (i for i in core.conversation if i.turn_id == turn and i.role == "assistant" and i.kind == "message")
+    return any(item.heard_ms > 0 or (core.answers_in_text and item.text) for item in answers)
+
+
+def _call_off(
+    core: SessionCore, reply: Reply, reason: str, tell_provider: bool, cancelled: ev.ResponseCancelled | None
+) -> None:
+    begun = reply.state is ReplyState.ACTIVE
+    tools.call_off(core, reply, reason, tell_provider)
+    core.replies.void(reply)
+    if not begun:
+        return
+    why = cancelled.reason if cancelled else "turn_detected" if reason == "speech" else "client_cancelled"
+    core.emit(ev.ResponseCancelled, response_id=reply.id, reason=why)
+    by_itself = cancelled is not None or (reason == "speech" and core.capabilities.self_interrupting)
+    if tell_provider and core.connected and not by_itself:
+        core.out.append(fx.CancelResponse(reply.id))
+
+
+def _cut_item(core: SessionCore, item: Item, heard_ms: float, reason: str, tell_provider: bool) -> None:
+    item.cut(heard_ms)
+    where = {"item_id": item.id, "response_id": item.response_id, "heard_ms": item.heard_ms}
+    core.emit(ev.AudioOutputStopped, interrupted=True, **where)
+    core.emit(ev.ConversationInterrupted, heard_text=item.text, reason=reason, **where)
+    if item.heard_ms > 0:
+        core.conversation.changed(item)
+    else:
+        core.conversation.remove(item.id)
+    if tell_provider and core.connected and core.capabilities.truncate:
+        core.out.append(fx.Truncate(item.id, item.heard_ms, item.text))
+
+
+def _close_rest(core: SessionCore, item_id: str) -> None:
+    """An item of a response that was called off, of which no audio was waiting to be heard."""
+    item = core.conversation.get(item_id)
+    if item is None or item.status != "in_progress":
+        return
+    if item.audio_ms or core.answers_in_text:
+        # All that came of it was perceived; more would have come.
+        item.cut(item.audio_ms) if item.audio_ms else setattr(item, "status", "incomplete")
+        core.conversation.changed(item)
+    else:
+        core.conversation.remove(item_id)

@@ -1,0 +1,132 @@
+"""Timers, errors, lost connections. Nothing here leaves the session waiting for something that will not come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxengine import events as ev
+from voxengine.session import effects as fx
+from voxengine.session.replies import Reply, ReplyState
+from voxengine.session.rules import assistant, tools
+
+if TYPE_CHECKING:
+    from voxengine.session.core import SessionCore
+
+#: Codes of errors that tell us what we know: there was nothing to cancel, or a response is under way already.
+NOTHING_TO_CANCEL = frozenset({"response_cancel_not_active"})
+ALREADY_ACTIVE = frozenset({"conversation_already_has_active_response", "response_active"})
+
+
+def timer_fired(core: SessionCore, timer: fx.TimerFired) -> None:
+    """A timer that the core set has run out."""
+    if timer.name == "playout":
+        _played(core)
+    elif timer.name == "response":
+        _response_late(core)
+    elif timer.name == "stall":
+        _maybe_stalled(core)
+
+
+def call_failed(core: SessionCore, _: fx.CallFailed) -> None:
+    """What was to be answered has not reached the provider."""
+    reply = core.replies.in_flight
+    if reply is not None and reply.state is ReplyState.DUE:
+        core.replies.void(reply)
+        core.replies.stop_next = False
+        core.clear_timer("response")
+
+
+def error(core: SessionCore, event: ev.ErrorGeneral) -> None:
+    """The provider complains; of some complaints we know that they do no harm."""
+    if event.code in NOTHING_TO_CANCEL:
+        core.warn(event.code, event.error or event.code)
+    elif event.code in ALREADY_ACTIVE:
+        core.warn(event.code, event.error or event.code)
+        reply = core.replies.in_flight
+        if reply is not None and reply.state is ReplyState.DUE and reply.ours:
+            # Ours was refused because the provider has begun one by itself: ask again when that has ended.
+            reply.ours = False
+            core.replies.pending = core.replies.pending or fx.CreateResponse()
+    else:
+        core.out.append(event)
+
+
+def connection_lost(core: SessionCore, event: ev.ConnectionLost) -> None:
+    """The provider is gone."""
+    core.out.append(event)
+    _unplug(core, "the connection was lost")
+
+
+def connection_closed(core: SessionCore, event: ev.ConnectionClosed) -> None:
+    """The provider was closed at our wish."""
+    core.out.append(event)
+    _unplug(core, "the connection was closed")
+
+
+def _played(core: SessionCore) -> None:
+    """The queue of audio should be empty by now, unless more has come since the timer was set."""
+    assistant.settle(core)
+    end = core.playout.end_time(core.now)
+    if end > core.now + 0.0005:
+        core.out.append(fx.SetTimer("playout", end))
+        return
+    reply = core.replies.active
+    if reply is not None and reply.implied and not reply.open_calls:
+        assistant.finish(core, reply, "completed")
+        core.emit(ev.ResponseCompleted, response_id=reply.id)
+        assistant.after(core, reply)
+    core.speaking = None  # the next chunk sets the timer again
+
+
+def _response_late(core: SessionCore) -> None:
+    reply = core.replies.in_flight
+    if reply is None:
+        return
+    if reply.awaits_continuation and not reply.asked_again:
+        reply.asked_again = True
+        core.warn("response_late", "no answer came after a tool call; asking for it again")
+        core.out.append(fx.RequestResponse())
+        core.set_timer("response", core.options.response_timeout)
+        return
+    _give_up(core, reply, "response_timeout", f"no response within {core.options.response_timeout:g} s")
+
+
+def _maybe_stalled(core: SessionCore) -> None:
+    reply = core.replies.active
+    if reply is None:
+        return
+    playing = core.playout.remaining_ms(core.now) / 1000
+    deadline = core.last_activity + core.options.stall_timeout
+    if reply.open_calls:
+        core.set_timer("stall", core.options.stall_timeout)  # tools have a limit of their own
+    elif deadline > core.now + 0.0005 or playing > 0:
+        core.set_timer("stall", max(deadline - core.now, playing))
+    else:
+        _give_up(core, reply, "response_stalled", f"the response paused for {core.options.stall_timeout:g} s")
+
+
+def _give_up(core: SessionCore, reply: Reply, code: str, words: str) -> None:
+    begun = reply.state is ReplyState.ACTIVE
+    if begun:
+        assistant.finish(core, reply, "incomplete")
+        core.emit(ev.ResponseError, response_id=reply.id, code=code, error=words)
+        core.out.append(fx.CancelResponse(reply.id))
+    core.emit(ev.ErrorGeneral, code=code, error=f"{core.provider}: {words}", recoverable=True)
+    core.replies.void(reply)
+    core.clear_timer("response", "stall")
+
+
+def _unplug(core: SessionCore, why: str) -> None:
+    """No provider any more. What was received goes on playing; what was asked for will not come."""
+    core.connected = False
+    core.user_speaking = False
+    reply = core.replies.open
+    if reply is not None:
+        tools.call_off(core, reply, "connection", tell_provider=False)
+        if reply.state is ReplyState.ACTIVE:
+            assistant.finish(core, reply, "incomplete")
+            core.emit(ev.ResponseError, response_id=reply.id, code="connection", error=why)
+        core.replies.void(reply)
+    core.replies.pending = None
+    core.replies.stop_next = False
+    core.clear_timer("response", "stall")

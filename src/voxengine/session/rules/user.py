@@ -1,0 +1,130 @@
+"""Speech, turns and transcripts of the user become items of the log, each at the place of its turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxengine import events as ev
+from voxengine.conversation import Item
+from voxengine.session import effects as fx
+from voxengine.session.latency import TurnLatency
+from voxengine.session.replies import ReplyState
+from voxengine.session.rules import cutting, with_fields
+
+if TYPE_CHECKING:
+    from voxengine.session.core import SessionCore
+
+
+def speech_started(core: SessionCore, event: ev.VadSpeechStarted) -> None:
+    """The user speaks: whatever the assistant was about to say is cut short."""
+    core.out.append(event)
+    continued = cutting.cut(core, "speech")
+    core.clear_timer("response")
+    core.user_speaking = True
+    if core.capabilities.self_interrupting:
+        core.replies.stop_next = False  # it has stopped by itself what we did not hear of yet
+    current = core.conversation.get(core.turn_id)
+    known = core.conversation.get(event.item_id)
+    if known is None and event.item_id is None and current is not None:
+        known = current if continued or current.status == "in_progress" else None
+    if known is None:
+        _forget_if_empty(core, current)
+        known = core.add(Item(id=event.item_id or core.new_id("item"), role="user"))
+    known.status = "in_progress"
+    core.turn_id = known.id
+
+
+def speech_ended(core: SessionCore, event: ev.VadSpeechEnded) -> None:
+    """The user is silent; the turn may or may not be over."""
+    core.user_speaking = False
+    core.latency = TurnLatency(end_of_speech=core.now - event.lag_ms / 1000)
+    core.out.append(event)
+
+
+def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
+    """The turn is over: an answer is due, from the provider by itself or at our request."""
+    core.user_speaking = False
+    item = user_item(core, event.item_id)
+    core.turn_id = item.id
+    end_turn(core)
+    core.latency.mark("turn_decided", core.now)
+    core.out.append(with_fields(event, item_id=item.id))
+    if core.capabilities.auto_response:
+        if core.replies.in_flight is None:
+            core.expect(ours=False)
+    elif core.replies.open is None:
+        core.request(fx.CreateResponse())
+    else:
+        core.replies.pending = fx.CreateResponse()
+
+
+def transcript_partial(core: SessionCore, event: ev.TranscriptPartial) -> None:
+    """What has been said so far."""
+    item = user_item(core, event.item_id)
+    item.text = event.text
+    core.out.append(with_fields(event, item_id=item.id))
+
+
+def transcript_completed(core: SessionCore, event: ev.TranscriptCompleted) -> None:
+    """What was said; it may come long after the answer, and stands where the turn was. Empty: it was no speech."""
+    core.latency.mark("transcript", core.now)
+    item = user_item(core, event.item_id)
+    core.out.append(with_fields(event, item_id=item.id))
+    item.text = event.text
+    if core.user_speaking and item.id == core.turn_id:
+        core.conversation.changed(item)
+        return
+    item.status = "completed"
+    if event.text.strip() or _is_answered(core, item):
+        core.conversation.changed(item)
+    else:
+        core.conversation.remove(item.id)
+        _expect_no_answer(core, item)
+
+
+def transcript_failed(core: SessionCore, event: ev.TranscriptFailed) -> None:
+    """There was speech, but we shall not know what was said."""
+    item = user_item(core, event.item_id)
+    item.status = "completed"
+    core.conversation.changed(item)
+    core.out.append(with_fields(event, item_id=item.id))
+
+
+def user_item(core: SessionCore, item_id: str | None) -> Item:
+    """The user's item of that id; made at the place of its turn if we did not know of it."""
+    item = core.conversation.get(item_id if item_id is not None else core.turn_id)
+    if item is not None:
+        return item
+    item = Item(id=item_id or core.new_id("item"), role="user")
+    reply, before = core.replies.current, None
+    if reply is not None and reply.turn_id is None and reply.items:
+        # The answer is in the log already, and this is what it answers.
+        before, reply.turn_id = reply.items[0], item.id
+    core.turn_id = item.id
+    return core.add(item, before=before)
+
+
+def end_turn(core: SessionCore) -> None:
+    """Nothing is added to the user's item any more."""
+    item = core.conversation.get(core.turn_id)
+    if item is not None and item.status == "in_progress":
+        item.status = "completed"
+        core.conversation.changed(item)
+
+
+def _forget_if_empty(core: SessionCore, item: Item | None) -> None:
+    """Speech that never became a turn was none."""
+    if item is not None and item.role == "user" and item.status == "in_progress" and not item.text:
+        core.conversation.remove(item.id)
+
+
+def _is_answered(core: SessionCore, item: Item) -> bool:
+    return any(other.turn_id == item.id for other in core.conversation)
+
+
+def _expect_no_answer(core: SessionCore, item: Item) -> None:
+    reply = core.replies.in_flight
+    if reply is not None and reply.state is ReplyState.DUE and not reply.ours and reply.turn_id == item.id:
+        core.replies.void(reply)
+        core.replies.stop_next = False
+        core.clear_timer("response")
