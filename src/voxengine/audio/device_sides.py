@@ -67,7 +67,7 @@ class CaptureSide(OpenDevice):
     """An async iterator of frames of the microphone. It ends when the device is closed."""
 
     def __init__(self, format: AudioFormat, frame_ms: int, max_ms: float) -> None:
-        super().__init__()
+        OpenDevice.__init__(self)
         self._capture_format = format
         self._frame_ms = frame_ms
         self._max_frames = max(1, round(max_ms / max(1, frame_ms)))
@@ -113,7 +113,7 @@ class PlaybackSide(OpenDevice):
     """
 
     def __init__(self, format: AudioFormat, buffer_ms: float) -> None:
-        super().__init__()
+        OpenDevice.__init__(self)
         self._playback_format = format
         self._buffer_ms = buffer_ms
         self._buffer: PlayBuffer | None = None

@@ -56,9 +56,13 @@ class Duplex(CaptureSide, PlaybackSide):
         stream, rate = open_stream(
             "RawStream", self.capture.sample_rate, self._frame_ms, self._device, self._callback
         )
-        self._open_capture(rate)
-        self._open_playback(rate)
-        self._canceller = EchoCanceller(rate) if self._cancel else None
+        try:
+            self._canceller = EchoCanceller(rate) if self._cancel else None
+            self._open_capture(rate)
+            self._open_playback(rate)
+        except Exception:
+            stream.close()
+            raise
         return stream
 
     def _callback(self, indata: Any, outdata: Any, frames: int, time: Any, status: Any) -> None:

@@ -189,17 +189,14 @@ class PlayoutClock:
         them.
         """
         cut: list[Heard] = []
-        for item in {p.item_id: p.item for p in self._pieces if p.end > now}.values():
+        for item in {piece.item_id: piece.item for piece in self._pieces}.values():
             received, heard = item.received(), item.heard(now)
             if heard < received:
                 cut.append(Heard(item.item_id, received, heard))
-                item.stopped = received
-        gone = {c.item_id for c in cut}
-        for c in cut:
-            item = self._items[c.item_id]
-            item.folded = c.heard_ms
+            item.stopped = received
+            item.folded = heard
             item.pieces.clear()
-        self._pieces = deque(p for p in self._pieces if p.item_id not in gone)
+        self._pieces.clear()
         self._last = _Piece(_Item(""), float("-inf"))
         return cut
 

@@ -122,6 +122,7 @@ class _Track:
 
     def add(self, audio: bytes, at_ms: float) -> list[tuple[int, bytes]]:
         """Pairs of a place (in samples) and pcm16 that belongs there."""
+        check_audio(audio, self.converter.source)
         out = []
         if abs(at_ms - self._next_ms) > self._NEAR_MS:
             out.append(self.end())

@@ -164,8 +164,8 @@ def _word_ms(word: str) -> float:
 
 
 def crc8(data: bytes) -> int:
-    """CRC-8 with the polynomial x^8 + x^2 + x + 1 (that of ATM's header, ITU-T I.432.1), started at 0xFF."""
-    crc = 0xFF
+    """CRC-8 with the polynomial x^8 + x^2 + x + 1 (CRC-8/SMBUS)."""
+    crc = 0
     for byte in data:
         crc ^= byte
         for _ in range(8):

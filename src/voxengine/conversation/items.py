@@ -65,9 +65,9 @@ class Item(msgspec.Struct, kw_only=True):
 
     def cut(self, heard_ms: float) -> None:
         """Let the item end where the listener stopped hearing it. Text that was never spoken is not said."""
-        heard = self.text_at(heard_ms) if self.audio_ms else ""
+        heard = self.text_at(heard_ms).rstrip() if self.audio_ms else ""
         self.unheard_text = self.text[len(heard) :]
-        self.text = heard.rstrip()
+        self.text = heard
         self.heard_ms = min(heard_ms, self.audio_ms)
         self.status = "incomplete"
 

@@ -44,7 +44,7 @@ class CoreOptions(msgspec.Struct, frozen=True):
     stall_timeout: float = 20.0
     #: Answers are text only, by configuration.
     text_only: bool = False
-    #: Measure the latencies of each turn.
+    #: Measure the latencies of each turn, and tell of every change of the log.
     metrics: bool = True
     #: Unix time at which the loop's clock was zero, for the timestamps of events that the core makes.
     epoch: float = 0.0
@@ -79,6 +79,8 @@ class SessionCore:
         self.now = 0.0
         self.out: list[Effect] = []
         self._seen = Recent(512)
+        if self.options.metrics:
+            conversation.on_change = self._log_changed
         self._count = 0
 
     def apply(self, event: ProviderEvent | fx.Command, now: float) -> Sequence[Effect]:
@@ -181,6 +183,10 @@ class SessionCore:
             self.go("thinking")
         else:
             self.go("idle")
+
+    def _log_changed(self, action: str, item: Item) -> None:
+        # A copy: the item itself goes on changing.
+        self.emit(ev.ConversationUpdated, action=action, item=msgspec.structs.replace(item, spans=list(item.spans)))
 
     def go(self, state: str) -> None:
         """Enter a state, and tell of it."""

@@ -24,7 +24,6 @@ from voxengine.events import (
     ConnectionLost,
     ConnectionStarting,
     ConversationStarted,
-    ConversationUpdated,
     ErrorGeneral,
     EventBus,
     EventType,
@@ -86,8 +85,6 @@ class Session:
         self._hidden = HIDDEN[config.mode]
         self._clock = Clock()
         self._loop = asyncio.get_running_loop()
-        if config.mode == "big":
-            conversation.on_change = self._log_changed
         options = CoreOptions(
             response_timeout=config.response_timeout,
             stall_timeout=config.stall_timeout,
@@ -280,11 +277,6 @@ class Session:
         now = self._clock.now()
         self._perform(self.core.apply(event, now))
         self._perform(self.core.apply(fx.CallFailed(), now))
-
-    def _log_changed(self, action: str, item: Item) -> None:
-        if self._bus.wanted(EventType.CONVERSATION_UPDATED):
-            now = self._clock.wall()
-            self._show(ConversationUpdated(action=action, item=item, timestamp=now, provider=item.provider))
 
     # -- effects
 

@@ -93,7 +93,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         """Virtual seconds. They pass only between callbacks."""
         return self._now
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[..., object],

@@ -19,7 +19,9 @@ class LeakError(AssertionError):
 
     def __init__(self, leaks: list[str]) -> None:
         self.leaks = leaks
-        super().__init__("left behind on the event loop:\n" + "\n".join(f"  {leak}" for leak in leaks))
+        super().__init__(
+            "left behind on the event loop:\n" + "\n".join(f"  {leak}" for leak in leaks)
+        )
 
 
 async def settle() -> None:
@@ -38,8 +40,13 @@ def waiting_at(task: asyncio.Task[Any]) -> str:
     coroutine: Any = task.get_coro()
     name = getattr(coroutine, "__qualname__", repr(coroutine))
     inner = coroutine
-    while (awaited := getattr(inner, "cr_await", None) or getattr(inner, "gi_yieldfrom", None)) is not None:
-        if getattr(awaited, "cr_frame", None) is None and getattr(awaited, "gi_frame", None) is None:
+    while (
+        awaited := getattr(inner, "cr_await", None) or getattr(inner, "gi_yieldfrom", None)
+    ) is not None:
+        if (
+            getattr(awaited, "cr_frame", None) is None
+            and getattr(awaited, "gi_frame", None) is None
+        ):
             break
         inner = awaited
     frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None)
@@ -54,9 +61,11 @@ def find_leaks(loop: asyncio.AbstractEventLoop) -> list[str]:
         f"task {t.get_name()}: {waiting_at(t)}"
         for t in sorted(asyncio.all_tasks(loop), key=lambda t: t.get_name())
     ]
-    for handle in getattr(loop, "_scheduled", ()):
-        if not handle.cancelled():
-            leaks.append(f"timer at {handle.when():.6f} (now {loop.time():.6f}): {_callback(handle)}")
+    leaks += [
+        f"timer at {handle.when():.6f} (now {loop.time():.6f}): {_callback(handle)}"
+        for handle in getattr(loop, "_scheduled", ())
+        if not handle.cancelled()
+    ]
     leaks += [
         f"async generator {g.__qualname__}, suspended in line {g.ag_frame.f_lineno}"
         for g in list(getattr(loop, "_asyncgens", ()))
@@ -84,4 +93,6 @@ def _sockets(loop: asyncio.AbstractEventLoop) -> list[str]:
     own = getattr(getattr(loop, "_ssock", None), "fileno", lambda: -1)()
     if selector is None or selector.get_map() is None:
         return []
-    return [f"socket {key.fd} still watched" for key in selector.get_map().values() if key.fd != own]
+    return [
+        f"socket {key.fd} still watched" for key in selector.get_map().values() if key.fd != own
+    ]

@@ -40,9 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks."""
     config.addinivalue_line(
-        "markers", "virtual_clock(start, max_virtual, max_real, leak_check): run an async test on a virtual clock"
+        "markers",
+        "virtual_clock(start, max_virtual, max_real, leak_check): run an async test on a virtual clock",
     )
-    config.addinivalue_line("markers", "real_clock(leak_check): run an async test on an ordinary event loop")
+    config.addinivalue_line(
+        "markers", "real_clock(leak_check): run an async test on an ordinary event loop"
+    )
 
 
 class VirtualClock:
@@ -120,7 +123,10 @@ def _runner_of(item: Any) -> _TestRunner | None:
         return None
     runner = item.stash.get(_RUNNER, None)
     if runner is None:
-        real, virtual = item.get_closest_marker("real_clock"), item.get_closest_marker("virtual_clock")
+        real, virtual = (
+            item.get_closest_marker("real_clock"),
+            item.get_closest_marker("virtual_clock"),
+        )
         if real is None and virtual is None and not _claimed(item):
             return None
         mark = virtual if real is None else real
@@ -166,7 +172,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     function = _async_function(pyfuncitem)
     if function is None:
-        raise pytest.UsageError(f"{pyfuncitem.nodeid} is marked for an event loop, but is no async function")
+        raise pytest.UsageError(
+            f"{pyfuncitem.nodeid} is marked for an event loop, but is no async function"
+        )
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     runner.run(function(**arguments))
     if not runner.fixtures:
@@ -205,9 +213,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> object | None:
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> object | None:
     """Run an async fixture of one of our tests on the test's loop."""
-    function = fixturedef.func
+    function: Any = fixturedef.func
     generator = inspect.isasyncgenfunction(function)
     if not generator and not inspect.iscoroutinefunction(function):
         return None

@@ -23,23 +23,28 @@ _CLOSERS = "\"'”’»)]}」』）】》〉*_`"
 _CLAUSE = re.compile(r"[,;:](?=\s)|\s[-–—](?=\s)|[—，；：、]")
 _CANDIDATE = re.compile(rf"\n|[{re.escape(_STOPS + _WIDE_STOPS)}]+[{re.escape(_CLOSERS)}]*")
 
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
 #: A dot behind these never ends a sentence.
-_NEVER = _words("mr mrs ms mx dr prof rev hon gen col capt cpt lt sgt gov sen rep pres st mt ft messrs mmes mme mlle"
+_NEVER = _words(
+    "mr mrs ms mx dr prof rev hon gen col capt cpt lt sgt gov sen rep pres st mt ft messrs mmes mme mlle"
     " vs viz cf al fig figs eq vol pp ed eds approx dept est ext tel resp incl excl e.g i.e a.k.a"
-    " bzw z.b d.h usw ca sog hr fr sr sra srta ud")
+    " bzw z.b d.h usw ca sog hr fr sr sra srta ud"
+)
 #: A dot behind these ends a sentence if the next word starts with a capital.
 _BEFORE_CAPITAL = _words("a.m p.m am pm etc inc ltd co corp jr ph.d b.a m.a")
 #: A dot behind these is part of the word if a number follows ("No. 5", "p. 12").
 _BEFORE_NUMBER = _words("no nos nr p art sec ch jan feb mar apr jun jul aug sep sept oct nov dec")
 #: Words that start a sentence and hardly ever follow an initial or an acronym as part of a name.
-_STARTERS = _words("a after all also although an and are as at because but by can did do does for from had has have he her here his"
+_STARTERS = _words(
+    "a after all also although an and are as at because but by can did do does for from had has have he her here his"
     " how however i if in is it its let my no not now on once one or our please she since so some than that the their"
     " then there these they this those though to we well were what when where which while who why will with would yes"
-    " yet you your i'm i'll i've i'd it's he's she's that's there's they're we're you're let's what's here's")
+    " yet you your i'm i'll i've i'd it's he's she's that's there's they're we're you're let's what's here's"
+)
 _WORD_BEFORE = re.compile(r"[^\s\"'“”‘’«»()\[\]{}*_`]+$")
 _LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]*\(?(?:\d{1,3}|[A-Za-z])$")
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")

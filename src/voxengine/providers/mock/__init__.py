@@ -1,6 +1,7 @@
 """The mock: a provider that is all script, for tests, demos and development without any vendor."""
 
 from voxengine.providers.mock.config import MOCK_CAPABILITIES, Latency, MockConfig, MockSettings
+from voxengine.providers.mock.connection import MockCall
 from voxengine.providers.mock.faults import (
     Drop,
     Duplicate,
@@ -14,7 +15,7 @@ from voxengine.providers.mock.faults import (
     Slow,
     Stall,
 )
-from voxengine.providers.mock.provider import MockCall, MockProvider
+from voxengine.providers.mock.provider import MockProvider
 
 __all__ = [
     "MOCK_CAPABILITIES",

@@ -6,58 +6,35 @@ from typing import Any
 
 from voxengine import events as ev
 from voxengine.audio.level import silence
-from voxengine.errors import (
-    AuthenticationError,
-    ConnectionError,
-    ProviderError,
-    RateLimitError,
-)
 from voxengine.events import ProviderEvent, event_class
-from voxengine.providers.base import BaseProvider
-from voxengine.providers.mock.vendor import Vendor
-from voxengine.providers.mock.wire import Wire
+from voxengine.providers.mock.connection import FATAL, MockConnection, error_of
 
-__all__ = ["ByHand", "error_of"]
-
-#: Codes that cost the connection.
-_FATAL = frozenset({"closed", "connection", "session_expired", "going_away"})
+__all__ = ["ByHand"]
 
 
-def error_of(code: str, provider: str, message: str = "", retry_after: float | None = None) -> ProviderError:
-    """The typed error that a vendor's refusal becomes."""
-    text = message or f"the mock was told to fail with {code!r}"
-    if code in ("rate_limit", "quota"):
-        return RateLimitError(text, provider=provider, code=code, retryable=code != "quota", retry_after=retry_after)
-    if code == "auth":
-        return AuthenticationError(text, provider=provider)
-    if code in _FATAL or code in ("refused", "timeout"):
-        return ConnectionError(text, provider=provider, code=code)
-    return ProviderError(text, provider=provider, code=code, retryable=True)
-
-
-class ByHand(BaseProvider):
+class ByHand(MockConnection):
     """Mixed into the mock. All need it to be connected; events come on the loop's next round, as all of the mock's."""
 
-    def _at_work(self) -> tuple[Wire, Vendor]:
-        raise NotImplementedError
-
-    def _lose(self, code: str, close_code: int | None, reason: str, retryable: bool) -> None:
-        raise NotImplementedError
-
-    def simulate_error(self, code: str = "server_error", message: str = "", *, retryable: bool = True) -> None:
+    def simulate_error(
+        self, code: str = "server_error", message: str = "", *, retryable: bool = True
+    ) -> None:
         """Fail now: "closed" and its like cost the connection, all else fails the response, or stands alone."""
-        _, vendor = self._at_work()
-        if code in _FATAL:
+        _, vendor, _ = self._at_work()
+        if code in FATAL:
             self._lose(code, 1006, message or code, retryable)
-        elif code in ("rate_limit", "quota", "auth") or not vendor.fail(code, message, retryable):
+        elif code in ("rate_limit", "quota", "auth") or not vendor.player.fail(
+            code, message, retryable
+        ):
             vendor.complain(error_of(code, self.name, message))
 
     def tell(self, event: type[ProviderEvent] | str, **fields: Any) -> None:
         """Send an event of any class or type, with these fields, by the way that all of the mock's events go."""
-        wire, _ = self._at_work()
+        wire, _, _ = self._at_work()
         wire.send(event_class(event) if isinstance(event, str) else event, **fields)
 
-    def emit_speech_started(self, item_id: str | None = None, audio_ms: float | None = None) -> None:
+    def emit_speech_started(
+        self, item_id: str | None = None, audio_ms: float | None = None
+    ) -> None:
         """The user began to speak."""
         self.tell(ev.VadSpeechStarted, item_id=item_id, audio_ms=audio_ms)
 
@@ -83,16 +60,24 @@ class ByHand(BaseProvider):
         """A response begins, which only the test will end."""
         self.tell(ev.ResponseStarted, response_id=response_id)
 
-    def emit_text(self, text: str, item_id: str | None = None, response_id: str | None = None) -> None:
+    def emit_text(
+        self, text: str, item_id: str | None = None, response_id: str | None = None
+    ) -> None:
         """Words of the assistant."""
-        self.tell(ev.TextOutput, text=text, is_partial=True, item_id=item_id, response_id=response_id)
+        self.tell(
+            ev.TextOutput, text=text, is_partial=True, item_id=item_id, response_id=response_id
+        )
 
     def emit_audio(
-        self, ms: float, item_id: str | None = None, response_id: str | None = None, audio: bytes | None = None
+        self,
+        ms: float,
+        item_id: str | None = None,
+        response_id: str | None = None,
+        audio: bytes | None = None,
     ) -> None:
         """Audio of the assistant: these bytes, or so many milliseconds of silence."""
-        _, vendor = self._at_work()
-        format = vendor.output_format() or self.capabilities.output_formats[0]
+        _, vendor, _ = self._at_work()
+        format = vendor.player.output_format() or self.capabilities.output_formats[0]
         self.tell(
             ev.AudioOutputChunk,
             audio_data=silence(ms, format) if audio is None else audio,
@@ -110,6 +95,8 @@ class ByHand(BaseProvider):
         """A response is called off."""
         self.tell(ev.ResponseCancelled, response_id=response_id, reason=reason)
 
-    def emit_tool_call(self, name: str, arguments: str = "{}", call_id: str = "call_by_hand", **more: Any) -> None:
+    def emit_tool_call(
+        self, name: str, arguments: str = "{}", call_id: str = "call_by_hand", **more: Any
+    ) -> None:
         """The assistant calls a tool."""
         self.tell(ev.FunctionInvoked, name=name, arguments=arguments, call_id=call_id, **more)

@@ -169,11 +169,15 @@ def _capabilities(given: Any) -> Capabilities:
     if isinstance(given, Capabilities):
         return given
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"capabilities are a dict of fields that differ, not {type(given).__name__}")
+        raise ConfigurationError(
+            f"capabilities are a dict of fields that differ, not {type(given).__name__}"
+        )
     unknown = set(given) - set(Capabilities.__struct_fields__)
     if unknown:
         raise ConfigurationError(f"there is no capability {', '.join(sorted(unknown))}")
-    values = {name: getattr(MOCK_CAPABILITIES, name) for name in Capabilities.__struct_fields__} | dict(given)
+    values = {
+        name: getattr(MOCK_CAPABILITIES, name) for name in Capabilities.__struct_fields__
+    } | dict(given)
     for name in ("input_formats", "output_formats"):
         values[name] = tuple(_as_format(name, f) for f in values[name])
     return msgspec.convert(values, Capabilities)

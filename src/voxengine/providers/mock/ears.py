@@ -129,7 +129,11 @@ class Ears:
 
     def _powers(self, audio: bytes) -> list[float]:
         """The mean square of each frame."""
-        frames = self._samples(audio).astype("f4").reshape(-1, self._frame_bytes // self.format.bytes_per_frame)
+        frames = (
+            self._samples(audio)
+            .astype("f4")
+            .reshape(-1, self._frame_bytes // self.format.bytes_per_frame)
+        )
         powers: list[float] = (frames**2).mean(axis=1).tolist()
         return powers
 

@@ -7,10 +7,10 @@ as an object, as a dict, or as text, so that it fits in a configuration:
     {"fault": "drop", "after_chunks": 3}
     "drop:after_chunks=3"            "stall:2.5,response=2"          "refuse:rate_limit"
 
-The point. With `after_s` a fault strikes so many seconds after the connection was opened. With `connect` alone it strikes
-as soon as the n-th connection is open. Otherwise it strikes in a response: when `after_chunks` chunks of it were sent
-(0: before the first), in the n-th response if `response` says which. Counting begins at 1 and goes on over all connections
-that share the plan. A fault strikes `times` times, 0 being always.
+The point. With `after_s` a fault strikes so many seconds after the connection was opened. With `connect` alone it
+strikes as soon as the n-th connection is open. Otherwise it strikes in a response: when `after_chunks` chunks of it were
+sent (0: before the first), in the n-th response if `response` says which. Counting begins at 1 and goes on over all
+connections that share the plan. A fault strikes `times` times, 0 being always.
 """
 
 from __future__ import annotations
@@ -163,14 +163,18 @@ def parse_fault(fault: FaultLike) -> AnyFault:
         values = {k: v for k, v in fault.items() if k != "fault"}
         kind, bare = str(fault.get("fault", "")), []
     else:
-        raise ConfigurationError(f"a fault is an object, a dict or text, not {type(fault).__name__}")
+        raise ConfigurationError(
+            f"a fault is an object, a dict or text, not {type(fault).__name__}"
+        )
     cls = _KINDS.get(kind.strip().lower())
     if cls is None:
         raise ConfigurationError(f"there is no fault {kind!r}; there are {', '.join(_KINDS)}")
     names = [f.name for f in msgspec.structs.fields(cls)]
     unknown = set(values) - set(names)
     if unknown or len(bare) > len(names):
-        raise ConfigurationError(f"{kind} has {', '.join(names)}; not {', '.join(sorted(unknown)) or bare[-1]}")
+        raise ConfigurationError(
+            f"{kind} has {', '.join(names)}; not {', '.join(sorted(unknown)) or bare[-1]}"
+        )
     values.update(zip(names, bare, strict=False))
     try:
         made: AnyFault = msgspec.convert({k: _value(v) for k, v in values.items()}, cls)
@@ -218,7 +222,9 @@ class FaultPlan:
     def connecting(self) -> list[AnyFault]:
         """An attempt to connect was made: the `Refuse` and `Flap` that strike it."""
         self.connects += 1
-        return self._strike(lambda f: isinstance(f, (Refuse, Flap)) and f.connect in (None, self.connects))
+        return self._strike(
+            lambda f: isinstance(f, (Refuse, Flap)) and f.connect in (None, self.connects)
+        )
 
     def connected(self) -> list[tuple[float, Fault]]:
         """The connection is open: the faults to come, by seconds from now."""
@@ -244,7 +250,10 @@ class FaultPlan:
         if not self.faults:
             return None
         for i, fault in enumerate(self.faults):
-            if not isinstance(fault, (Late, Duplicate, OutOfOrder)) or fault.event_type != event_type:
+            if (
+                not isinstance(fault, (Late, Duplicate, OutOfOrder))
+                or fault.event_type != event_type
+            ):
                 continue
             if fault.response in (None, self.responses) and self._counted(i, fault.times):
                 return fault

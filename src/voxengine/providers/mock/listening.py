@@ -8,7 +8,6 @@ from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.signal import understand
 from voxengine.config import ProviderConfig
-from voxengine.errors import MessageError
 from voxengine.providers.mock.config import MockSettings
 from voxengine.providers.mock.ears import Began, Ears, Paused, Speaking, TurnOver
 from voxengine.providers.mock.memory import Entry
@@ -25,7 +24,12 @@ class Listener:
     """The vendor's hearing: voice activity, turns, transcripts."""
 
     def __init__(
-        self, settings: MockSettings, config: ProviderConfig, wire: Wire, vendor: Vendor, format: AudioFormat
+        self,
+        settings: MockSettings,
+        config: ProviderConfig,
+        wire: Wire,
+        vendor: Vendor,
+        format: AudioFormat,
     ) -> None:
         self._settings = settings
         self._config = config
@@ -66,7 +70,7 @@ class Listener:
         if not audio:
             return
         self.heard_any = True
-        self._vendor.heard(self._ears.format.duration_ms(len(audio)) / 1000)
+        self._vendor.meter.heard(self._ears.format.duration_ms(len(audio)) / 1000)
         for noticed in self._ears.feed(audio):
             match noticed:
                 case Began(at_ms=at_ms):
@@ -75,7 +79,9 @@ class Listener:
                     self._go_on(noticed)
                 case Paused(at_ms=at_ms, lag_ms=lag_ms):
                     if self._wants("vad_events"):
-                        self._wire.send(ev.VadSpeechEnded, item_id=self._item_id, audio_ms=at_ms, lag_ms=lag_ms)
+                        self._wire.send(
+                            ev.VadSpeechEnded, item_id=self._item_id, audio_ms=at_ms, lag_ms=lag_ms
+                        )
                 case TurnOver():
                     self._turn(noticed.audio, noticed.at_ms)
 
@@ -86,9 +92,11 @@ class Listener:
             MessageError: nothing was.
         """
         if not self._ears.held_ms:
-            raise MessageError("there is no audio to make a turn of", code="audio_buffer_empty")
+            raise self._vendor.refusal("there is no audio to make a turn of", "audio_buffer_empty")
         if self._ears.speaking and self._wants("vad_events"):
-            self._wire.send(ev.VadSpeechEnded, item_id=self._item_id, audio_ms=self._ears.position_ms)
+            self._wire.send(
+                ev.VadSpeechEnded, item_id=self._item_id, audio_ms=self._ears.position_ms
+            )
         position = self._ears.position_ms
         self._turn(self._ears.take(), position, detected=False)
 
@@ -102,13 +110,15 @@ class Listener:
 
     def _wants(self, what: str) -> bool:
         """Whether events of a kind are offered and wanted. No wish is the provider's default: yes."""
-        offered = {"transcription": "input_transcription", "partials": "partial_transcripts"}.get(what, what)
+        offered = {"transcription": "input_transcription", "partials": "partial_transcripts"}.get(
+            what, what
+        )
         wish = getattr(self._config, what)
         return wish is not False and bool(getattr(self._settings.capabilities, offered))
 
     def _began(self, at_ms: float) -> None:
         if self._item_id is None:
-            self._item_id = self._vendor.new_id("item")
+            self._item_id = self._vendor.ids.new("item")
             self._shown = ""
         if self._wants("vad_events"):
             self._wire.send(ev.VadSpeechStarted, item_id=self._item_id, audio_ms=at_ms)
@@ -134,16 +144,15 @@ class Listener:
         return transcripts[self._turns % len(transcripts)] if transcripts else UNINTELLIGIBLE
 
     def _turn(self, audio: bytes, at_ms: float, detected: bool = True) -> None:
-        item_id = self._item_id or self._vendor.new_id("item")
+        item_id = self._item_id or self._vendor.ids.new("item")
         self._item_id, self._shown = None, ""
         self._wire.send(ev.TurnDetected, item_id=item_id, audio_ms=at_ms)
         text: str | None = understand(audio, self._ears.format)
         if not text:
             text = self._scripted()
             self._turns += 1
-        entry = Entry(
-            id=item_id, role="user", text=text or "", audio_ms=self._ears.format.duration_ms(len(audio))
-        )
+        entry = Entry(id=item_id, role="user", text=text or "")
+        entry.audio_ms = self._ears.format.duration_ms(len(audio))
         self._vendor.memory.add(entry)
         if self._wants("transcription"):
             delay = self._settings.transcript_delay_ms / 1000
@@ -156,7 +165,9 @@ class Listener:
 
     def _transcribe(self, item_id: str, text: str | None) -> None:
         if text is None:
-            self._wire.send(ev.TranscriptFailed, item_id=item_id, error="the speech could not be transcribed")
+            self._wire.send(
+                ev.TranscriptFailed, item_id=item_id, error="the speech could not be transcribed"
+            )
         else:
             language = self._config.language or "en"
             self._wire.send(ev.TranscriptCompleted, text=text, item_id=item_id, language=language)

@@ -25,8 +25,6 @@ class Entry(msgspec.Struct, kw_only=True):
     name: str | None = None
     arguments: str | None = None
     output: str | None = None
-    #: A user's item that was answered, or needs no answer.
-    answered: bool = False
 
 
 class Memory:
@@ -61,6 +59,6 @@ class Memory:
     def as_messages(self) -> list[dict[str, Any]]:
         """Plain dicts, without what is empty."""
         return [
-            {k: v for k, v in msgspec.to_builtins(e).items() if k != "answered" and v not in (None, "", 0.0)}
+            {k: v for k, v in msgspec.to_builtins(e).items() if v not in (None, "", 0.0)}
             for e in self.entries
         ]

@@ -59,14 +59,19 @@ class EndStep(msgspec.Struct, frozen=True):
 Step: TypeAlias = TextStep | AudioStep | CallStep | EndStep
 
 
-def plan_response(reply: Reply, format: AudioFormat | None, pace: Pace, max_words: int | None = None) -> list[Step]:
+def plan_response(
+    reply: Reply, format: AudioFormat | None, pace: Pace, max_words: int | None = None
+) -> list[Step]:
     """The steps of a response, in order, in milliseconds from its beginning. Without a format it is not spoken."""
     pieces = _pieces(reply.text)
     cut = max_words is not None and len(pieces) > max_words
     if cut:
         pieces = pieces[:max_words]
     first = pace.first_ms + reply.delay_ms
-    steps = _spoken(pieces, format, pace, first) if format is not None and reply.audio else _written(pieces, pace, first)
+    if format is not None and reply.audio:
+        steps = _spoken(pieces, format, pace, first)
+    else:
+        steps = _written(pieces, pace, first)
     end = steps[-1].at_ms if steps else first
     if reply.tools and not cut:
         steps.append(CallStep(end, reply.tools))
@@ -97,7 +102,9 @@ def _spoken(pieces: list[str], format: AudioFormat, pace: Pace, first: float) ->
         # Words come before the audio that they begin in.
         while said < len(words) and words[said].start_ms < format.duration_ms(offset + len(chunk)):
             word = words[said]
-            steps.append(TextStep(at, pieces[said], said + 1 < len(pieces), word.start_ms, word.end_ms))
+            steps.append(
+                TextStep(at, pieces[said], said + 1 < len(pieces), word.start_ms, word.end_ms)
+            )
             said += 1
         steps.append(AudioStep(at, chunk))
     return steps

@@ -1,9 +1,9 @@
 """What the mock answers: replies by what it was told.
 
-A reply is a text, or a dict with any of: `text`; `tool` ({"name", "arguments"}, or a list of them); `then` (the reply when
-the tools have returned); `delay_ms`; `audio` (False: text alone); `error` (the response fails with this code). A list of
-replies is used in rotation. In texts `{text}` is what was said, `{output}` what the tool returned, `{1}` the first
-group of a pattern.
+A reply is a text, or a dict with any of: `text`; `tool` ({"name", "arguments"}, or a list of them); `then` (the reply
+when the tools have returned); `delay_ms`; `audio` (False: text alone); `error` (the response fails with this code). A
+list of replies is used in rotation. In texts `{text}` is what was said, `{output}` what the tool returned, `{1}` the
+first group of a pattern.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class Script:
 
     def after_tools(self, then: Any, outputs: list[str]) -> Reply:
         """The reply when tools have returned; several outputs are joined by commas."""
-        return self._made(DEFAULT_AFTER_TOOL if then is None else then, {"output": ", ".join(outputs)})
+        return self._made(
+            DEFAULT_AFTER_TOOL if then is None else then, {"output": ", ".join(outputs)}
+        )
 
     def _made(self, reply: Any, values: dict[str, str]) -> Reply:
         while isinstance(reply, (list, tuple)):
@@ -134,7 +136,9 @@ def _check(reply: Any) -> None:
                 f"a reply of the mock has {', '.join(sorted(_FIELDS))}; not {', '.join(map(str, unknown))}"
             )
     elif not isinstance(reply, str):
-        raise ConfigurationError(f"a reply of the mock is text, a dict or a list of them, not {type(reply).__name__}")
+        raise ConfigurationError(
+            f"a reply of the mock is text, a dict or a list of them, not {type(reply).__name__}"
+        )
 
 
 def _tool(tool: Any, values: dict[str, str]) -> ToolUse:

@@ -91,14 +91,21 @@ class Wire:
             self._pumping.cancel()
             self._pumping = None
         if self._queue and self._stalled_until != float("inf"):
-            self._pumping = self._loop.call_at(max(self._queue[0][0], self._stalled_until), self._pump)
+            self._pumping = self._loop.call_at(
+                max(self._queue[0][0], self._stalled_until), self._pump
+            )
 
     def _pump(self) -> None:
         """Deliver what is due."""
         self._pumping = None
         now = self._loop.time()
         try:
-            while self._queue and self._queue[0][0] <= now and self._stalled_until <= now and not self._closed:
+            while (
+                self._queue
+                and self._queue[0][0] <= now
+                and self._stalled_until <= now
+                and not self._closed
+            ):
                 self._deliver(self._queue.popleft()[1])
         finally:
             # A handler that raises must not stop what comes after.
@@ -124,7 +131,9 @@ class Wire:
 
     # -- timers
 
-    def later(self, seconds: float, function: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+    def later(
+        self, seconds: float, function: Callable[..., object], *args: Any
+    ) -> asyncio.TimerHandle:
         """Call a function after so many seconds, unless the wire is closed by then."""
         return self.at(self._loop.time() + seconds, function, *args)
 

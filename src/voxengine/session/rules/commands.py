@@ -68,7 +68,7 @@ def playback_ack(core: SessionCore, ack: fx.PlaybackAck) -> None:
 def close(core: SessionCore, command: fx.Close) -> None:
     """The end. Nothing is applied after it."""
     cutting.cut(core, "request", tell_provider=False)
-    user.end_turn(core)
+    user.drop_turn(core)
     core.connected = False
     core.user_speaking = False
     core.clear_timer("response", "stall", "playout")

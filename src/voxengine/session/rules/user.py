@@ -112,6 +112,13 @@ def end_turn(core: SessionCore) -> None:
         core.conversation.changed(item)
 
 
+def drop_turn(core: SessionCore) -> None:
+    """The user's turn will not be ended: what was understood of it stays, what was not never was a turn."""
+    item = core.conversation.get(core.turn_id)
+    _forget_if_empty(core, item)
+    end_turn(core)
+
+
 def _forget_if_empty(core: SessionCore, item: Item | None) -> None:
     """Speech that never became a turn was none."""
     if item is not None and item.role == "user" and item.status == "in_progress" and not item.text:

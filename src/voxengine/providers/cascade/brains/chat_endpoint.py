@@ -24,21 +24,21 @@ class ChatEndpoint:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        base = text("openai_chat", options, "base_url")
+        base = text("openai-chat", options, "base_url")
         if base is None:
             raise ConfigurationError(
-                "the openai_chat brain needs the option 'base_url', such as http://127.0.0.1:11434/v1 (Ollama)"
+                "the openai-chat brain needs the option 'base_url', such as http://127.0.0.1:11434/v1 (Ollama)"
             )
         try:
             parts = urlsplit(base)
             host, port = parts.hostname, parts.port
         except ValueError as e:
             raise ConfigurationError(
-                f"option 'base_url' of the openai_chat brain is not an address: {e}"
+                f"option 'base_url' of the openai-chat brain is not an address: {e}"
             ) from None
         if parts.scheme not in ("http", "https") or not host:
             raise ConfigurationError(
-                "option 'base_url' of the openai_chat brain begins with http:// or https://"
+                "option 'base_url' of the openai-chat brain begins with http:// or https://"
             )
         self._parts = parts._replace(path=parts.path.rstrip("/").removesuffix(_PATH), fragment="")
         shown_host = f"[{host}]" if ":" in host else host
@@ -70,7 +70,7 @@ class ChatEndpoint:
         more = options.get("headers") or {}
         if not isinstance(more, Mapping):
             raise ConfigurationError(
-                "option 'headers' of the openai_chat brain is a table of texts"
+                "option 'headers' of the openai-chat brain is a table of texts"
             )
         for name, value in more.items():
             if (
@@ -79,7 +79,7 @@ class ChatEndpoint:
                 or not _sendable(name + value)
             ):
                 raise ConfigurationError(
-                    f"header {name!r} of the openai_chat brain is not a printable text"
+                    f"header {name!r} of the openai-chat brain is not a printable text"
                 )
             headers[name.lower()] = value
             self._secrets += [value] if len(value) >= 8 else []
@@ -88,12 +88,12 @@ class ChatEndpoint:
 
 def _key(options: Mapping[str, Any]) -> str | None:
     key, variable = (
-        text("openai_chat", options, "api_key"),
-        text("openai_chat", options, "api_key_env"),
+        text("openai-chat", options, "api_key"),
+        text("openai-chat", options, "api_key_env"),
     )
     if key is not None and variable is not None:
         raise ConfigurationError(
-            "the openai_chat brain takes either 'api_key' or 'api_key_env', not both"
+            "the openai-chat brain takes either 'api_key' or 'api_key_env', not both"
         )
     if variable is not None:
         key = os.environ.get(variable, "").strip()
@@ -104,7 +104,7 @@ def _key(options: Mapping[str, Any]) -> str | None:
     if key is not None and not _sendable(key):
         # Said here, because the HTTP library would repeat the key in its own error.
         raise ConfigurationError(
-            "the API key of the openai_chat brain holds characters that no header can"
+            "the API key of the openai-chat brain holds characters that no header can"
         )
     return key
 

@@ -145,7 +145,7 @@ class ChatHttp:
         try:
             import httpx
         except ImportError as e:
-            raise MissingDependencyError("the openai_chat brain", "chat", str(e)) from e
+            raise MissingDependencyError("the openai-chat brain", "chat", str(e)) from e
         return httpx.AsyncClient(
             headers=self._endpoint.headers,
             # Our own waits are finer: they cover a whole step, and tell the first token from the next.

@@ -54,14 +54,15 @@ class OpenAIChatBrain:
     """
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
-        check_names("openai_chat", options, _OPTIONS)
+        check_names("openai-chat", options, _OPTIONS)
         if not model:
-            raise ConfigurationError("the openai_chat brain needs the name of a model")
-        self.name = "openai_chat"
+            raise ConfigurationError("the openai-chat brain needs the name of a model")
+        self.name = "openai-chat"
         self.model = model
         self._endpoint = ChatEndpoint(options)
-        self._first_s = number("openai_chat", options, "timeout_s", 10, above=True)
-        self._next_s = number("openai_chat", options, "token_timeout_s", self._first_s, above=True)
+        self._first_s = number("openai-chat", options, "timeout_s", 10, above=True)
+        self._next_s = number("openai-chat", options, "token_timeout_s", self._first_s, above=True)
+        self._usage_s = min(_USAGE_WAIT, self._next_s)
         self._warm_up = bool(options.get("warm_up", True))
         self._fixed = _fixed_fields(model, options)
         #: Optional fields that this server has refused.
@@ -133,7 +134,7 @@ class OpenAIChatBrain:
                         for event in stream.feed(data):
                             yield event
                         if stream.progress:
-                            wait.restart(_USAGE_WAIT if stream.finished else self._next_s)
+                            wait.restart(self._usage_s if stream.finished else self._next_s)
             for event in stream.end():
                 yield event
         finally:
@@ -173,16 +174,16 @@ def _fixed_fields(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("usage", True):
         body["stream_options"] = {"include_usage": True}
     if options.get("temperature") is not None:
-        body["temperature"] = number("openai_chat", options, "temperature", 0)
+        body["temperature"] = number("openai-chat", options, "temperature", 0)
     if options.get("max_tokens") is not None:
-        body["max_tokens"] = int(number("openai_chat", options, "max_tokens", 1, least=1))
+        body["max_tokens"] = int(number("openai-chat", options, "max_tokens", 1, least=1))
     extra = options.get("extra") or {}
     if not isinstance(extra, Mapping):
         raise ConfigurationError(
-            "option 'extra' of the openai_chat brain is a table of fields of the request"
+            "option 'extra' of the openai-chat brain is a table of fields of the request"
         )
     if taken := sorted({"messages", "model", "stream", "tools"} & set(extra)):
         raise ConfigurationError(
-            f"option 'extra' of the openai_chat brain cannot set {', '.join(taken)}"
+            f"option 'extra' of the openai-chat brain cannot set {', '.join(taken)}"
         )
     return {**body, **extra}

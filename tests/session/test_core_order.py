@@ -1,0 +1,224 @@
+"""Whatever order things arrive in, the log has them in the order in which they were said."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.session.driver import Driver
+from voxengine import events as ev
+from voxengine.providers.capabilities import Capabilities
+from voxengine.session import effects as fx
+
+
+def test_a_transcript_that_comes_after_the_reply_stands_at_its_turn() -> None:
+    d = Driver()
+    d.user_says(None, item="u1")
+    d.answer("the reply")
+    d.give(ev.TranscriptCompleted(item_id="u1", text="the question"), 0.3)
+    assert d.log == [("user", "the question"), ("assistant", "the reply")]
+
+
+def test_two_transcripts_in_the_wrong_order() -> None:
+    d = Driver()
+    d.user_says(None, item="u1")
+    d.answer("first reply", ms=100)
+    d.wait(1)
+    d.user_says(None, item="u2")
+    d.answer("second reply", ms=100, n=2)
+    d.give(ev.TranscriptCompleted(item_id="u2", text="second"))
+    d.give(ev.TranscriptCompleted(item_id="u1", text="first"))
+    assert d.log == [
+        ("user", "first"),
+        ("assistant", "first reply"),
+        ("user", "second"),
+        ("assistant", "second reply"),
+    ]
+
+
+def test_a_provider_that_tells_of_no_turns_still_gives_order() -> None:
+    d = Driver(Capabilities(auto_response=True))
+    d.answer("the reply")
+    d.give(ev.TranscriptCompleted(item_id="u1", text="the question"))
+    assert d.log == [("user", "the question"), ("assistant", "the reply")]
+
+
+def test_interruption_keeps_the_order() -> None:
+    d = Driver()
+    d.user_says(None, item="u1")
+    d.answer("one two three four", ms=1000, done=False)
+    d.wait(0.55)
+    d.user_speaks("u2")
+    d.give(ev.TranscriptCompleted(item_id="u1", text="question"))
+    d.user_stops("u2", None)
+    d.answer("another", n=2)
+    d.give(ev.TranscriptCompleted(item_id="u2", text="no wait"))
+    assert d.log == [("user", "question"), ("assistant", "one two"), ("user", "no wait"), ("assistant", "another")]
+
+
+def test_a_cough_is_no_turn() -> None:
+    d = Driver()
+    d.user_says("")
+    assert d.log == []
+    assert d.core.state == "idle"
+    assert "response" not in d.timers
+
+
+def test_noise_that_never_became_a_turn_leaves_nothing() -> None:
+    d = Driver()
+    d.user_speaks("u1")
+    d.give(ev.VadSpeechEnded(item_id="u1"), 0.1)
+    d.user_says("hello", item="u2")
+    assert d.log == [("user", "hello")]
+
+
+def test_a_failed_transcript_keeps_the_turn() -> None:
+    d = Driver()
+    d.user_says(None)
+    d.answer("reply")
+    d.give(ev.TranscriptFailed(item_id="u1", error="too noisy"))
+    assert d.log == [("user", ""), ("assistant", "reply")]
+    assert d.item("u1").status == "completed"
+
+
+def test_an_event_that_comes_twice_counts_once() -> None:
+    d = Driver()
+    d.user_says()
+    for _ in range(2):
+        d.give(ev.ResponseStarted(response_id="r1", event_id="e1"))
+        d.give(ev.TextOutput(text="hi", item_id="a1", response_id="r1", event_id="e2"))
+        d.give(d.chunk(event_id="e3"))
+        d.give(ev.ResponseCompleted(response_id="r1", event_id="e4"))
+    assert d.item("a1").text == "hi"
+    assert d.item("a1").audio_ms == pytest.approx(100)
+    assert len(d.of(ev.ResponseStarted)) == len(d.of(ev.ResponseCompleted)) == len(d.of(ev.AudioOutputChunk)) == 1
+
+
+def test_ends_that_come_twice_without_ids_count_once() -> None:
+    d = Driver()
+    d.user_says()
+    d.answer()
+    d.give(ev.ResponseCompleted(response_id="r1"))
+    d.give(ev.ResponseStarted(response_id="r1"))
+    assert len(d.of(ev.ResponseStarted)) == len(d.of(ev.ResponseCompleted)) == 1
+
+
+def test_output_before_its_announcement() -> None:
+    d = Driver()
+    d.user_says()
+    d.give(d.chunk())
+    d.give(ev.ResponseStarted(response_id="r1"))
+    d.give(ev.TextOutput(text="hi", item_id="a1", response_id="r1"))
+    d.give(ev.ResponseCompleted(response_id="r1"))
+    told = [type(e) for e in d.effects if isinstance(e, (ev.ResponseStarted, ev.AudioOutputChunk, ev.ResponseCompleted))]
+    assert told == [ev.ResponseStarted, ev.AudioOutputChunk, ev.ResponseCompleted]
+
+
+def test_output_after_the_end_of_its_response_is_not_lost() -> None:
+    d = Driver()
+    d.user_says()
+    d.answer("one", ms=100)
+    d.give(d.chunk())
+    d.give(ev.TextOutput(text=" two", item_id="a1", response_id="r1"))
+    assert d.item("a1").text == "one two"
+    assert d.item("a1").audio_ms == pytest.approx(200)
+    assert len(d.of(ev.ResponseStarted)) == 1
+
+
+def test_a_provider_that_announces_nothing() -> None:
+    d = Driver(Capabilities(audio_output=False))
+    d.give(fx.Text("hello"))
+    d.give(ev.TextOutput(text="hi there"))
+    assert d.log == [("user", "hello"), ("assistant", "hi there")]
+    assert d.one(ev.ResponseStarted).response_id == d.one(ev.ResponseCompleted).response_id
+    assert d.core.state == "idle"
+
+
+def test_a_provider_that_announces_nothing_and_speaks() -> None:
+    d = Driver(Capabilities())
+    d.give(fx.Text("hello"))
+    for _ in range(3):
+        d.give(ev.AudioOutputChunk(audio_data=b"\0\x20" * 2400))
+    assert {e.item_id for e in d.of(ev.AudioOutputChunk)} == {d.core.conversation.messages[-1].id}
+    d.wait(0.31)
+    assert d.one(ev.ResponseCompleted)
+    assert d.core.state == "idle"
+
+
+def test_a_response_that_was_never_ended_ends_when_the_next_begins() -> None:
+    d = Driver()
+    d.user_says()
+    d.answer("one", n=1, ms=100, done=False)
+    d.wait(1)
+    d.give(ev.ResponseStarted(response_id="r2"))
+    assert d.one(ev.ResponseCompleted).response_id == "r1"
+
+
+def test_after_the_end_nothing_counts() -> None:
+    d = Driver()
+    d.user_says()
+    d.give(fx.Close("bye"))
+    d.effects.clear()
+    d.answer()
+    d.user_speaks("u2")
+    d.give(fx.Text("hello?"))
+    d.give(fx.ToolFinished("c1", "x"))
+    assert [e for e in d.effects if not isinstance(e, ev.AudioOutputChunk)] == []
+    assert d.log == [("user", "hello")]
+
+
+_STEPS = st.lists(
+    st.sampled_from(["speak", "stop", "transcript", "start", "text", "audio", "done", "cancel", "wait", "again"]),
+    max_size=40,
+)
+
+
+@given(_STEPS)
+@settings(max_examples=300, deadline=None)
+def test_in_any_order_each_turn_is_logged_once_and_each_response_ends_once(steps: list[str]) -> None:
+    d = Driver()
+    turn = response = 0
+    speaking = False
+    texts: list[str] = []
+    for step in steps:
+        match step:
+            case "speak" if not speaking:
+                turn += 1
+                speaking = True
+                d.user_speaks(f"u{turn}")
+            case "stop" if speaking:
+                speaking = False
+                d.user_stops(f"u{turn}")
+            case "transcript" if turn:
+                texts.append(f"turn {turn}")
+                d.give(ev.TranscriptCompleted(item_id=f"u{turn}", text=f"turn {turn}"))
+            case "start":
+                response += 1
+                d.give(ev.ResponseStarted(response_id=f"r{response}"))
+            case "text" if response:
+                d.give(ev.TextOutput(text="word ", is_partial=True, item_id=f"a{response}", response_id=f"r{response}"))
+            case "audio" if response:
+                d.give(d.chunk(response))
+            case "done" if response:
+                d.give(ev.ResponseCompleted(response_id=f"r{response}"))
+            case "cancel" if response:
+                d.give(ev.ResponseCancelled(response_id=f"r{response}", reason="client_cancelled"))
+            case "again" if turn:
+                d.give(ev.TranscriptCompleted(item_id=f"u{turn}", text=f"turn {turn}"))
+            case "wait":
+                d.wait(0.15)
+    users = [i.id for i in d.core.conversation.messages if i.role == "user"]
+    assert users == sorted(set(users), key=lambda u: int(u[1:])), "each turn once, in order"
+    for r in range(1, response + 1):
+        starts = [e for e in d.of(ev.ResponseStarted) if e.response_id == f"r{r}"]
+        ends = [
+            e
+            for e in d.effects
+            if isinstance(e, (ev.ResponseCompleted, ev.ResponseCancelled, ev.ResponseError)) and e.response_id == f"r{r}"
+        ]
+        assert len(starts) <= 1
+        assert len(ends) <= len(starts), "an end without a beginning"
+    for item in d.core.conversation.messages:
+        if item.role == "assistant":
+            assert item.heard_ms <= item.audio_ms + 0.01
