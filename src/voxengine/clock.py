@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 __all__ = ["Clock"]
 
@@ -20,8 +21,9 @@ class Clock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop or asyncio.get_running_loop()
-        #: Monotonic seconds, as `loop.time()`.
-        self.now = self._loop.time
+        #: Monotonic seconds, as `loop.time()`; which in asyncio's own loops is this function and a call around it.
+        plain = type(self._loop).time is asyncio.BaseEventLoop.time
+        self.now: Callable[[], float] = time.monotonic if plain else self._loop.time
         #: Unix time at which `now()` was zero. A loop may state its own (the virtual one does).
         self.epoch: float = getattr(self._loop, "epoch", None) or time.time() - self._loop.time()
 

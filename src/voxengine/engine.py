@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation
 from voxengine.errors import ConfigurationError, MessageError, SessionClosedError
-from voxengine.events import ErrorGeneral, EventBus, EventStream, EventType, Handler, ProviderEvent, Selector
+from voxengine.events import (
+    ErrorGeneral,
+    EventBus,
+    EventStream,
+    EventType,
+    Handler,
+    ProviderEvent,
+    Selector,
+)
 from voxengine.events.bus import Filter
 from voxengine.observe import Metrics
 from voxengine.providers.base import BaseProvider, ConnectionState, Flag
 from voxengine.session import Ledger, Session, Tool, Toolbox
 from voxengine.session import effects as fx
+
+if TYPE_CHECKING:
+    from voxengine.audio.portaudio import Device
+    from voxengine.listen import Listening
 
 __all__ = ["VoiceEngine"]
 
@@ -42,14 +54,16 @@ class VoiceEngine:
             ConfigurationError: a setting is not allowed.
         """
         if config is not None and not isinstance(config, VoiceEngineConfig):
-            raise ConfigurationError(f"an engine is made with a VoiceEngineConfig, not {type(config).__name__}")
+            raise ConfigurationError(
+                f"an engine is made with a VoiceEngineConfig, not {type(config).__name__}"
+            )
         if config is None:
             config = VoiceEngineConfig.load(**settings)
         elif settings:
             config = config.with_changes(**settings)
         self.config = config
         #: All that was said, heard and called.
-        self.conversation = Conversation(secrets.token_hex(4))
+        self.conversation = Conversation(os.urandom(4).hex())
         #: What was used and what it cost, while the conversation goes on.
         self.usage = Ledger()
         self._bus = EventBus(self._handler_failed)
@@ -69,7 +83,11 @@ class VoiceEngine:
         if self._session is not None:
             return True
         session = Session(
-            self.config, bus=self._bus, tools=self._tools, conversation=self.conversation, ledger=self.usage
+            self.config,
+            bus=self._bus,
+            tools=self._tools,
+            conversation=self.conversation,
+            ledger=self.usage,
         )
         try:
             await session.open()
@@ -118,14 +136,20 @@ class VoiceEngine:
         if not isinstance(text, str) or not text.strip():
             raise MessageError("a text that is put into the conversation is not empty")
         if len(text) > MAX_TEXT:
-            raise MessageError(f"a text of {len(text)} characters is too long; at most {MAX_TEXT} are taken")
+            raise MessageError(
+                f"a text of {len(text)} characters is too long; at most {MAX_TEXT} are taken"
+            )
         if role not in ("user", "system", "assistant"):
             raise MessageError(f"role {role!r} is unknown; it is 'user', 'system' or 'assistant'")
         await self._open.command(fx.Text(text, role))
 
-    async def create_response(self, modalities: list[str] | None = None, *, instructions: str | None = None) -> None:
+    async def create_response(
+        self, modalities: list[str] | None = None, *, instructions: str | None = None
+    ) -> None:
         """Ask for a response. While one is under way this waits for its end, or is met by it if nothing is new."""
-        await self._open.command(fx.CreateResponse(tuple(modalities) if modalities else None, instructions))
+        await self._open.command(
+            fx.CreateResponse(tuple(modalities) if modalities else None, instructions)
+        )
 
     async def interrupt(self) -> None:
         """Stop what is being said or thought. Without any, nothing happens."""
@@ -195,6 +219,24 @@ class VoiceEngine:
         """Tell how much of an item's audio the listener's device has really played, if you know better than a clock."""
         self._open.acknowledge(item_id, played_ms)
 
+    def listen(
+        self, *, device: Device = None, echo_cancellation: bool = True, frame_ms: int = 20
+    ) -> Listening:
+        """Talk by microphone and loudspeaker, with echo cancellation. Needs the `devices` extra, and to be connected.
+
+        `async with engine.listen():` keeps them open for the block, `await engine.listen()` until the conversation is
+        over.
+        """
+        from voxengine.listen import Listening
+
+        return Listening(
+            self,
+            device=device,
+            echo_cancellation=echo_cancellation,
+            frame_ms=frame_ms,
+            publish=self._bus.publish,
+        )
+
     # -- tools
 
     @overload
@@ -225,7 +267,9 @@ class VoiceEngine:
         def register(target: _F) -> _F:
             self._tools.add(Tool(target, **options))
             if self._session is not None:
-                logger.warning("a tool added to an open conversation is told to the next provider only")
+                logger.warning(
+                    "a tool added to an open conversation is told to the next provider only"
+                )
             return target
 
         return register(function) if function is not None else register
@@ -300,9 +344,11 @@ class VoiceEngine:
         return self._session
 
     def _closed(self) -> SessionClosedError:
-        return SessionClosedError("the engine is not connected; call connect(), or use 'async with'")
+        return SessionClosedError(
+            "the engine is not connected; call connect(), or use 'async with'"
+        )
 
-    def _handler_failed(self, handler: Handler, event: ProviderEvent, failure: Exception) -> None:
+    def _handler_failed(self, handler: Handler, event: ProviderEvent, failure: BaseException) -> None:
         logger.error("a handler of %s failed: %r", event.type, handler, exc_info=failure)
         if event.type != EventType.ERROR_GENERAL:
             self._bus.publish(

@@ -141,5 +141,6 @@ def test_impossible_windows_and_broken_audio_are_refused(tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match="too short"):
         StereoRecorder(tmp_path / "a.wav", RATE, window_ms=5000, settle_ms=5000)
     with StereoRecorder(tmp_path / "a.wav", RATE) as recorder:
+        broken = b"\0"
         with pytest.raises(AudioError, match="whole number"):
-            recorder.left(b"\0", 0)
+            recorder.left(broken, 0)

@@ -136,7 +136,7 @@ def test_speech_is_converted(recording: Callable[[str], Path]) -> None:
 
 def test_two_channels_are_mixed_only_on_request() -> None:
     stereo = riff(struct.pack("<4h", 100, 200, -100, -200), channels=2)
-    with pytest.raises(AudioError, match="2 channels.*downmix=True") as caught:
+    with pytest.raises(AudioError, match=r"2 channels.*downmix=True") as caught:
         load_speech(stereo, MONO)
     assert caught.value.code == "audio_channels"
     assert load_speech(stereo, MONO, downmix=True) == struct.pack("<2h", 150, -150)

@@ -1,7 +1,5 @@
 """Audio formats, and the checks that keep wrong audio out."""
 
-from __future__ import annotations
-
 import msgspec
 
 from voxengine.errors import AudioError, ConfigurationError

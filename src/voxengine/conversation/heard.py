@@ -25,7 +25,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 
 def text_heard(text: str, spans: Sequence[Span], audio_ms: float, heard_ms: float) -> str:
     """The beginning of `text` that was heard, in whole words."""
-    if not text or heard_ms <= 0:
+    if not text or heard_ms <= 0 or audio_ms <= 0:
         return ""
     if heard_ms >= audio_ms > 0:
         heard_ms = audio_ms

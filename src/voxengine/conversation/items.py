@@ -68,7 +68,7 @@ class Item(msgspec.Struct, kw_only=True):
         heard = self.text_at(heard_ms).rstrip() if self.audio_ms else ""
         self.unheard_text = self.text[len(heard) :]
         self.text = heard
-        self.heard_ms = min(heard_ms, self.audio_ms)
+        self.heard_ms = min(max(heard_ms, 0.0), self.audio_ms)
         self.status = "incomplete"
 
     def as_dict(self) -> dict[str, Any]:

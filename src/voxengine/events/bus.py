@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from voxengine.errors import ConfigurationError, SlowConsumerError
 from voxengine.events.queue import DEFAULT_SIZE, EventQueue
-from voxengine.events.types import EventType, ProviderEvent, TypedEvent
+from voxengine.events.types import AudioDropped, EventType, ProviderEvent, TypedEvent
 
 __all__ = ["EventBus", "EventStream", "Handler", "Selector", "Subscription"]
 
@@ -40,7 +40,7 @@ def matcher(selector: Selector) -> Callable[[str], bool]:
     dots and underscores are the same, and so are upper and lower case.
 
     Raises:
-        ConfigurationError: the selector is of another kind, or names no type of ours and is not a pattern.
+        ConfigurationError: the selector is of another kind.
     """
     if isinstance(selector, type):
         return _class_matcher(selector)
@@ -69,10 +69,16 @@ def _member_name(value: str) -> str:
 def _class_matcher(cls: type[Any]) -> Callable[[str], bool]:
     if not issubclass(cls, ProviderEvent):
         raise ConfigurationError(f"{cls.__name__} is not a class of events")
-    if cls in (ProviderEvent, TypedEvent):
+    if cls is ProviderEvent:
         return lambda _: True
+    if cls is TypedEvent:
+        return lambda t: _member_name(t) != ""
     wanted = cls().type  # type: ignore[call-arg]
     return lambda t: t == wanted
+
+
+#: Who gets the events of a type, in order: the handler is the subscription's own where nothing stands between.
+_Route: TypeAlias = "tuple[tuple[Subscription, Callable[[ProviderEvent], None]], ...]"
 
 
 class Subscription:
@@ -92,6 +98,8 @@ class Subscription:
         self._filter = filter
         self._once = once
         self.active = True
+        #: Called when the consumer does not want anything any more, not even what is queued for it.
+        self.on_cancel: Callable[[], None] | None = None
 
     def wants(self, type: str) -> bool:
         """Whether events of this type are subscribed to."""
@@ -102,7 +110,7 @@ class Subscription:
         if not self.active or (self._filter is not None and not self._filter(event)):
             return
         if self._once:
-            self.cancel()
+            self._end()
         self._call(event)
 
     @property
@@ -112,8 +120,18 @@ class Subscription:
 
     def cancel(self) -> None:
         """End the subscription: no event reaches it any more. May be called again."""
+        self._end()
+        if self.on_cancel is not None:
+            self.on_cancel()
+
+    def _end(self) -> None:
         self.active = False
         self._bus._remove(self)
+
+    def tell_drop(self, report: AudioDropped) -> bool:
+        """Tell all others of audio that this consumer lost; True if it wants to know of it itself."""
+        self._bus.publish(report)
+        return self.wants(report.type) and (self._filter is None or bool(self._filter(report)))
 
     def __enter__(self) -> Subscription:
         return self
@@ -128,6 +146,7 @@ class EventStream(AsyncIterator[Any]):
     def __init__(self, bus: EventBus, selectors: tuple[Selector, ...], filter: Filter | None, size: int) -> None:
         self._queue = EventQueue(size)
         self._subscription = bus._add(selectors, self._queue.put, filter, once=False)
+        self._queue.tell_drop = self._subscription.tell_drop
         bus._streams.append(self)
         self._bus = bus
 
@@ -166,7 +185,14 @@ class _AsyncHandler:
         self._bus = bus
         self._function = function
         self._queue = EventQueue(size)
+        self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def subscribed(self, subscription: Subscription) -> None:
+        """What it is subscribed by is known only after it was made."""
+        self._subscription = subscription
+        self._queue.tell_drop = subscription.tell_drop
+        subscription.on_cancel = self._queue.clear
 
     def __call__(self, event: ProviderEvent) -> None:
         if self._queue.closed:
@@ -184,10 +210,16 @@ class _AsyncHandler:
                 event = queue.get_nowait()
                 try:
                     await self._function(event)
+                except asyncio.CancelledError as failure:
+                    # Of something that the handler waited for, unless it is ours.
+                    if task is None or task.cancelling():
+                        raise
+                    self._bus._handler_failed(self._function, event, failure)
                 except Exception as failure:
                     self._bus._handler_failed(self._function, event, failure)
-            if queue.closed:
-                logger.error("handler %r fell too far behind and was let go", self._function)
+                if queue.closed and not len(queue) and self._subscription is not None:
+                    self._subscription.cancel()
+                    self._bus._handler_failed(self._function, event, queue.failure())
         finally:
             self._task = None
             if task is not None:
@@ -201,9 +233,9 @@ class EventBus:
     same. Without it such an exception is logged.
     """
 
-    def __init__(self, on_handler_error: Callable[[Handler, ProviderEvent, Exception], None] | None = None) -> None:
+    def __init__(self, on_handler_error: Callable[[Handler, ProviderEvent, BaseException], None] | None = None) -> None:
         self._subscriptions: list[Subscription] = []
-        self._routes: dict[str, tuple[Callable[[ProviderEvent], None], ...]] = {}
+        self._routes: dict[str, _Route] = {}
         self._streams: list[EventStream] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: deque[ProviderEvent] = deque()
@@ -225,6 +257,8 @@ class EventBus:
         be quick; a coroutine function is run from a queue of `size` events.
         """
         selectors = (selector,) if isinstance(selector, (str, type)) else tuple(selector)
+        if not selectors:
+            raise ConfigurationError('no selector subscribes to nothing; "*" is for all events')
         if handler is not None:
             return self._add(selectors, self._callable(handler, size), filter, once)
 
@@ -247,24 +281,27 @@ class EventBus:
         if self._publishing:
             self._pending.append(event)
             return
+        if self._pending:  # left over from a handler that was broken off
+            self._pending.append(event)
+            event = self._pending.popleft()
         self._publishing = True
         try:
-            self._deliver(event)
-            while self._pending:
-                self._deliver(self._pending.popleft())
+            while True:
+                route = self._routes.get(event.type)
+                if route is None:
+                    route = self._route(event.type)
+                for subscription, handler in route:
+                    if not subscription.active:
+                        continue  # cancelled by one before it
+                    try:
+                        handler(event)
+                    except (Exception, asyncio.CancelledError) as failure:
+                        self._handler_failed(handler, event, failure)
+                if not self._pending:
+                    return
+                event = self._pending.popleft()
         finally:
             self._publishing = False
-
-    def _deliver(self, event: ProviderEvent) -> None:
-        try:
-            handlers = self._routes[event.type]
-        except KeyError:
-            handlers = self._route(event.type)
-        for handler in handlers:
-            try:
-                handler(event)
-            except Exception as failure:
-                self._handler_failed(handler, event, failure)
 
     async def drain(self) -> None:
         """Wait until coroutine handlers have worked off what is queued for them."""
@@ -295,6 +332,8 @@ class EventBus:
         once: bool,
     ) -> Subscription:
         subscription = Subscription(self, selectors, call, filter, once)
+        if isinstance(call, _AsyncHandler):
+            call.subscribed(subscription)
         self._subscriptions.append(subscription)
         self._routes.clear()
         return subscription
@@ -304,15 +343,15 @@ class EventBus:
             self._subscriptions.remove(subscription)
             self._routes.clear()
 
-    def _route(self, type: str) -> tuple[Callable[[ProviderEvent], None], ...]:
+    def _route(self, type: str) -> _Route:
         route = self._routes.get(type)
         if route is None:
-            route = tuple(s.direct or s.deliver for s in self._subscriptions if s.wants(type))
+            route = tuple((s, s.direct or s.deliver) for s in self._subscriptions if s.wants(type))
             self._routes[type] = route
         return route
 
-    def _handler_failed(self, handler: Handler, event: ProviderEvent, failure: Exception) -> None:
+    def _handler_failed(self, handler: Handler, event: ProviderEvent, failure: BaseException) -> None:
         if self._on_handler_error is not None:
             self._on_handler_error(handler, event, failure)
         else:
-            logger.exception("handler %r failed on %s", handler, event.type, exc_info=failure)
+            logger.error("handler %r failed on %s", handler, event.type, exc_info=failure)

@@ -1,7 +1,6 @@
 """The bounded queue between the event loop and a consumer that takes its time.
 
-Policy: audio may be dropped, oldest first, and the consumer is told how much by an `AudioDropped` event in its place in
-the order. Everything else is kept; a consumer that lets even that pile up to `HARD_FACTOR` times the bound gets what
+Policy: audio may be dropped, oldest first, and an `AudioDropped` event before what is left tells how much. Everything else is kept; a consumer that lets even that pile up to `HARD_FACTOR` times the bound gets what
 is queued and then a `SlowConsumerError`, and is let go.
 """
 
@@ -9,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from voxengine.errors import SlowConsumerError
 from voxengine.events.types import AudioDropped, AudioOutputChunk, ProviderEvent
@@ -24,7 +24,7 @@ HARD_FACTOR = 16
 class EventQueue:
     """Single consumer, filled on the event loop. `put` never waits."""
 
-    __slots__ = ("_chunks", "_closed", "_dropped", "_dropped_ms", "_failed", "_items", "_size", "_waiter")
+    __slots__ = ("_chunks", "_closed", "_dropped", "_dropped_ms", "_failed", "_items", "_report", "_size", "_waiter", "tell_drop")
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         if size < 1:
@@ -34,6 +34,9 @@ class EventQueue:
         self._chunks = 0  # audio chunks among the items
         self._dropped = 0
         self._dropped_ms = 0.0
+        self._report: AudioDropped | None = None
+        #: Told of a drop when the consumer would be told; unless it returns True, the consumer is not.
+        self.tell_drop: Callable[[AudioDropped], bool] | None = None
         self._closed = False
         self._failed = False
         self._waiter: asyncio.Future[None] | None = None
@@ -48,7 +51,7 @@ class EventQueue:
 
     def put(self, event: ProviderEvent) -> None:
         """Add an event; what happens at the bound is the policy of this module. After `close` it is ignored."""
-        if self._closed:
+        if self._closed or event is self._report:  # the report of our own drop was given in its place
             return
         items = self._items
         if len(items) >= self._size:
@@ -77,10 +80,7 @@ class EventQueue:
         """
         while not self._items:
             if self._failed:
-                raise SlowConsumerError(
-                    f"this consumer fell {self._size * HARD_FACTOR} events behind and was let go; handle events "
-                    "faster, subscribe to fewer types, or ask for a larger queue"
-                )
+                raise self.failure()
             if self._closed:
                 raise StopAsyncIteration
             if self._waiter is None:
@@ -88,17 +88,32 @@ class EventQueue:
             await self._waiter
         return self.get_nowait()
 
+    def failure(self) -> SlowConsumerError:
+        """What a consumer is told that has let too much pile up."""
+        return SlowConsumerError(
+            f"this consumer fell {self._size * HARD_FACTOR} events behind and was let go; handle events faster, "
+            "subscribe to fewer types, or ask for a larger queue"
+        )
+
+    def clear(self) -> None:
+        """Throw away what is queued: the consumer is gone."""
+        self._items.clear()
+        self._chunks = self._dropped = 0
+        self._dropped_ms = 0.0
+
     def get_nowait(self) -> ProviderEvent:
         """The next event of a queue that is not empty."""
         if self._dropped:
-            report = AudioDropped(
+            report = self._report = AudioDropped(
                 audio_ms=self._dropped_ms,
                 chunks=self._dropped,
                 reason="slow consumer",
                 timestamp=self._items[0].timestamp,
+                provider=self._items[0].provider,
             )
             self._dropped, self._dropped_ms = 0, 0.0
-            return report
+            if self.tell_drop is None or self.tell_drop(report):
+                return report
         event = self._items.popleft()
         if type(event) is AudioOutputChunk:
             self._chunks -= 1

@@ -7,8 +7,6 @@ docstring of its class is the definition. Every event also has a dict view, `.da
 Times are seconds, audio positions are milliseconds within the item that they belong to, audio is bytes.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -378,7 +376,7 @@ class ConversationInterrupted(TypedEvent, frozen=True, kw_only=True):
 
 
 class ConversationUpdated(TypedEvent, frozen=True, kw_only=True):
-    """The log of the conversation changed. `action` is "added", "changed" or "removed"; `item` the item as it now is."""
+    """The log changed. `action` is "added", "changed" or "removed"; `item` is a copy of the item as it now is."""
 
     type: str = EventType.CONVERSATION_UPDATED
     action: str = "added"
@@ -457,7 +455,10 @@ class FunctionCompleted(TypedEvent, frozen=True, kw_only=True):
 
 
 class FunctionFailed(TypedEvent, frozen=True, kw_only=True):
-    """A tool did not return: `code` is unknown_tool, bad_arguments, raised, timeout or bad_result. The assistant is told."""
+    """A tool did not return; the assistant is told.
+
+    `code` is unknown_tool, bad_arguments, raised, timeout or bad_result.
+    """
 
     type: str = EventType.FUNCTION_FAILED
     call_id: str = ""
@@ -499,7 +500,7 @@ class UsageUpdated(TypedEvent, frozen=True, kw_only=True):
 
 
 class MetricsUpdated(TypedEvent, frozen=True, kw_only=True):
-    """The latencies of one turn, in milliseconds after the acoustic end of the user's speech; None is "did not occur"."""
+    """The latencies of one turn, in ms after the acoustic end of the user's speech; None is "did not occur"."""
 
     type: str = EventType.METRICS_UPDATED
     response_id: str | None = None
@@ -542,7 +543,7 @@ class ErrorGeneral(TypedEvent, frozen=True, kw_only=True):
 
 
 class RawEvent(TypedEvent, frozen=True, kw_only=True):
-    """A message of the vendor that carries nothing we have a name for, as it came. `name` is the vendor's name for it."""
+    """A message of the vendor that we have no name for, as it came. `name` is the vendor's name for it."""
 
     type: str = EventType.RAW
     name: str = ""

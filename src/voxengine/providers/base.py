@@ -73,6 +73,7 @@ class Flag(int):
     """A truth value that may also be called: `provider.is_connected` and `provider.is_connected()` are the same."""
 
     def __call__(self) -> bool:
+        """The truth value."""
         return bool(self)
 
     def __repr__(self) -> str:
@@ -152,8 +153,8 @@ class BaseProvider(ABC):
         try:
             kind = MessageType(message_type)
         except ValueError:
-            kinds = ", ".join(MessageType)
-            raise MessageError(f"message type {message_type!r} is unknown; it is one of {kinds}", provider=self.name) from None
+            words = f"message type {message_type!r} is unknown; it is one of {', '.join(MessageType)}"
+            raise MessageError(words, provider=self.name) from None
         values = dict(data or {})
         match kind:
             case MessageType.SESSION_CREATE | MessageType.SESSION_UPDATE:
@@ -276,16 +277,17 @@ class BaseProvider(ABC):
 
     def emit(self, event: ProviderEvent) -> None:
         """Tell of an event. It reaches its handlers before this returns."""
-        state = _STATE_AFTER.get(type(event))
-        if state is not None:
-            self.state = state
-        if self._sink is not None:
-            self._sink(event)
+        kind = type(event)
+        if kind in _STATE_AFTER:
+            self.state = _STATE_AFTER[kind]
+        sink = self._sink
+        if sink is not None:
+            sink(event)
         else:
             self._backlog.put(event)
         if self._bus is not None:
             self._bus.publish(event)
-        if state is ConnectionState.DISCONNECTED:
+        if kind is ConnectionClosed:
             self._backlog.close()
 
     def emit_event(self, type: str, data: dict[str, Any] | None = None, **meta: Any) -> ProviderEvent:

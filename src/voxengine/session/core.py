@@ -59,6 +59,7 @@ class SessionCore:
         self.conversation = conversation
         self.options = options or CoreOptions()
         self.playout = playout or PlayoutClock()
+        self._push = self.playout.push
         self.capabilities = Capabilities()
         #: Name of the provider at work, and whether it can be reached.
         self.provider = ""
@@ -89,7 +90,7 @@ class SessionCore:
         `PASS` (by identity) means: hand the event on, nothing else.
         """
         kind = type(event)
-        if kind is ev.AudioOutputChunk and self._is_next_chunk(event, now):  # type: ignore[arg-type]
+        if kind is ev.AudioOutputChunk and self.next_chunk(event, now):  # type: ignore[arg-type]
             return PASS
         if self.state == "closed":
             return []
@@ -110,18 +111,21 @@ class SessionCore:
         self._update_state()
         return out
 
-    def _is_next_chunk(self, event: ev.AudioOutputChunk, now: float) -> bool:
+    def next_chunk(self, event: ev.AudioOutputChunk, now: float) -> bool:
         """The audio path: one more chunk of the item that is being spoken. True if that is all there is to it."""
         item = self.speaking
         if item is None or event.item_id != item.id or event.event_id is not None:
             return False
-        self.add_audio(item, event, now)
+        # As `add_audio`; each call less is a tenth of what a chunk costs here.
+        ms = len(event.audio_data) * (500.0 if event.encoding == "pcm16" else 1000.0) / event.sample_rate
+        item.audio_ms += ms
+        self._push(item.id, ms, now)
         self.last_activity = now
         return True
 
     def add_audio(self, item: Item, event: ev.AudioOutputChunk, now: float) -> None:
         """Count a chunk as received, and let it play after what came before."""
-        ms = len(event.audio_data) / (2 if event.encoding == "pcm16" else 1) / event.sample_rate * 1000
+        ms = len(event.audio_data) * (500.0 if event.encoding == "pcm16" else 1000.0) / event.sample_rate
         item.audio_ms += ms
         self.playout.push(item.id, ms, now)
 

@@ -4,8 +4,6 @@ In: commands of the application, and reports of the runner (a tool has finished,
 the order in which they are to be performed. An effect that is a `ProviderEvent` is an event for the application.
 """
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 import msgspec

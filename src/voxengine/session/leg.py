@@ -56,6 +56,7 @@ class Leg:
         self._receive = receive
         self._told: set[type[ProviderEvent]] = set()
         self._target = config.output_format
+        self._rate, self._encoding = self._target.sample_rate, self._target.encoding
         self._source: AudioFormat | None = None
         self._down: Converter | None = None
         self._up: Converter | None = None
@@ -113,7 +114,10 @@ class Leg:
     def _on_event(self, event: ProviderEvent) -> None:
         kind = type(event)
         if kind is AudioOutputChunk:
-            self._on_audio(event)  # type: ignore[arg-type]
+            if event.sample_rate == self._rate and event.encoding == self._encoding:  # type: ignore[attr-defined]
+                self._receive(self, event)
+            else:
+                self._convert(event)  # type: ignore[arg-type]
             return
         if kind in _ONCE:
             if kind in self._told:
@@ -125,10 +129,7 @@ class Leg:
             self._down.reset()
         self._receive(self, event)
 
-    def _on_audio(self, event: AudioOutputChunk) -> None:
-        if event.sample_rate == self._target.sample_rate and event.encoding == self._target.encoding:
-            self._receive(self, event)
-            return
+    def _convert(self, event: AudioOutputChunk) -> None:
         source = AudioFormat(event.encoding, event.sample_rate)
         if source != self._source:
             self._source, self._down = source, converter_for(source, self._target)

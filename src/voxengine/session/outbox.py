@@ -23,7 +23,7 @@ class Outbox:
     `on_error(exception)` is told of a call that failed and that nobody waits for.
     """
 
-    #: Calls that may wait. More means that the provider takes none: then the oldest waiter is told, not the caller lost.
+    #: Calls that may wait. More means that the provider takes none, and the caller is told so.
     LIMIT = 512
 
     def __init__(self, provider: str, budget: float, on_error: Callable[[Exception], None]) -> None:

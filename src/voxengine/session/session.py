@@ -18,6 +18,7 @@ from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation, Item
 from voxengine.errors import AudioError, ConnectionError, SessionClosedError
 from voxengine.events import (
+    AudioOutputChunk,
     ConnectionClosed,
     ConnectionEstablished,
     ConnectionFailed,
@@ -33,7 +34,7 @@ from voxengine.events import (
 )
 from voxengine.session import effects as fx
 from voxengine.session.core import CoreOptions, SessionCore
-from voxengine.session.effects import PASS, Command, Effect
+from voxengine.session.effects import Command, Effect
 from voxengine.session.ledger import Ledger
 from voxengine.session.leg import Leg
 from voxengine.session.tools import Toolbox
@@ -93,6 +94,8 @@ class Session:
             epoch=self._clock.epoch,
         )
         self.core = SessionCore(conversation, options, PlayoutClock(config.output_latency_ms))
+        self._next_chunk = self.core.next_chunk
+        self._time = self._clock.now
         self._leg: Leg | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -139,7 +142,7 @@ class Session:
         leg = await self._connect(config)
         old = self._leg
         if self.core.connected:
-            self._perform(self.core.apply(fx.Interrupt(), self._clock.now()))
+            self._perform(self.core.apply(fx.Interrupt(), self._time()))
             if old is not None:
                 await old.outbox.flush()
         self.config = config
@@ -153,7 +156,7 @@ class Session:
         if leg is not None:
             await leg.close()
         if self.core.state != "closed":
-            self._perform(self.core.apply(fx.Close(reason), self._clock.now()))
+            self._perform(self.core.apply(fx.Close(reason), self._time()))
         for task in list(self._running.values()):
             task.cancel()
         if self._running:
@@ -185,7 +188,7 @@ class Session:
         self._leg = leg
         capabilities = leg.provider.capabilities
         self.ledger.begin(leg.name, capabilities.on_device)
-        self._perform(self.core.apply(fx.Attached(leg.name, capabilities), self._clock.now()))
+        self._perform(self.core.apply(fx.Attached(leg.name, capabilities), self._time()))
 
     # -- in
 
@@ -213,12 +216,12 @@ class Session:
         """
         self.leg  # noqa: B018 - raises where there is none
         waits: list[Awaitable[Any]] = []
-        self._perform(self.core.apply(command, self._clock.now()), waits)
+        self._perform(self.core.apply(command, self._time()), waits)
         if waits:
             try:
                 await asyncio.gather(*waits)
             except Exception:
-                self._perform(self.core.apply(fx.CallFailed(), self._clock.now()))
+                self._perform(self.core.apply(fx.CallFailed(), self._time()))
                 raise
 
     async def call(self, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -227,10 +230,13 @@ class Session:
 
     def acknowledge(self, item_id: str, played_ms: float) -> None:
         """The client's own report of what it has played."""
-        self._perform(self.core.apply(fx.PlaybackAck(item_id, played_ms), self._clock.now()))
+        self._perform(self.core.apply(fx.PlaybackAck(item_id, played_ms), self._time()))
 
     def _receive(self, leg: Leg, event: ProviderEvent) -> None:
         kind = type(event)
+        if kind is AudioOutputChunk and leg is self._leg and self._next_chunk(event, self._time()):  # type: ignore[arg-type]
+            self._publish(event)
+            return
         if kind is UsageUpdated:
             self.ledger.add(event)  # type: ignore[arg-type]
         if leg is not self._leg and self._leg is not None:
@@ -238,10 +244,7 @@ class Session:
             if kind in _ABOUT_CONNECTION:
                 self._show(event)
             return
-        effects = self.core.apply(event, self._clock.now())
-        if effects is PASS:
-            self._publish(event)
-            return
+        effects = self.core.apply(event, self._time())
         self._perform(effects)
         if kind is ConnectionLost:
             leg.outbox.close()
@@ -274,7 +277,7 @@ class Session:
         meta = self._leg.provider.meta() if self._leg is not None else {}
         code = getattr(failure, "code", "error")
         event = ErrorGeneral(exception=failure, error=str(failure), code=code, recoverable=True, **meta)
-        now = self._clock.now()
+        now = self._time()
         self._perform(self.core.apply(event, now))
         self._perform(self.core.apply(fx.CallFailed(), now))
 
@@ -314,7 +317,7 @@ class Session:
                 report = await self._tools.run(effect.call_id, effect.name, effect.arguments)
             finally:
                 self._running.pop(effect.call_id, None)
-            self._perform(self.core.apply(report, self._clock.now()))
+            self._perform(self.core.apply(report, self._time()))
 
         self._running[effect.call_id] = self._loop.create_task(run(), name=f"voxengine-tool-{effect.name}")
 
@@ -334,7 +337,7 @@ class Session:
 
     def _fire(self, name: str) -> None:
         self._timers.pop(name, None)
-        self._perform(self.core.apply(fx.TimerFired(name), self._clock.now()))
+        self._perform(self.core.apply(fx.TimerFired(name), self._time()))
 
 
 _PERFORM: dict[type, Callable[[Session, Any, list[Awaitable[Any]] | None], None]] = {

@@ -27,6 +27,8 @@ __all__ = ["Hearing", "Listener"]
 
 #: Silence after speech that still goes into the turn's audio; more of it teaches the recogniser nothing. In ms.
 _TAIL_MS = 600.0
+#: Speech in which no words were found is heard again together with what follows it within so many ms.
+_REJOIN_MS = 2000.0
 #: A large chunk is worked on in pieces of so many ms (about 4 ms of work each), between which the loop may run.
 _SLICE_MS = 1000
 #: Stretches of a turn that may wait for the recogniser before the sender has to wait.
@@ -165,8 +167,11 @@ class Hearing:
                 raise
             except Exception as failure:
                 raise as_provider_error(failure, "voice activity detection") from failure
-        if self._turn is not None and not self._turn.decided and self._timer is None:
-            self._wake_in(self._stall_ms)
+        if self._turn is not None and not self._turn.decided:
+            # The rest, not yet a frame, counts as silence too: on average that decides half a frame earlier.
+            self._check()
+            if self._timer is None and not self._turn.decided:
+                self._wake_in(self._stall_ms)
 
     def _frame(self, frame: Samples) -> None:
         segmenter = self._segmenter
@@ -178,7 +183,10 @@ class Hearing:
         turn = self._turn
         if turn is None or turn.decided:
             return
-        if segmenter.speaking or segmenter.position - segmenter.voice_end < _TAIL_MS * INPUT_RATE / 1000:
+        if (
+            segmenter.speaking
+            or segmenter.position - segmenter.voice_end < _TAIL_MS * INPUT_RATE / 1000
+        ):
             turn.add((frame,), segmenter.probability)
             self._missed = 0
         if change is Change.ENDED:
@@ -197,7 +205,7 @@ class Hearing:
         if turn is not None and not turn.decided:
             self._detector.observe_pause(pause_ms, False)
             turn.discard()
-        elif turn is not None and self._listener.goes_on(turn, self._received_ms() - onset_ms):
+        elif turn is not None and self._belongs_to(turn, onset_ms, pause_ms):
             self._detector.observe_pause(pause_ms, False)
             turn.reopen()
         else:
@@ -210,9 +218,19 @@ class Hearing:
         self._partial_at = segmenter.position
         self._listener.speech_started(turn, onset_ms)
 
+    def _belongs_to(self, turn: Utterance, onset_ms: float, pause_ms: float) -> bool:
+        """Whether speech that starts now belongs to a turn that was declared over."""
+        if turn.empty:
+            # A word alone is easily taken for a noise; with what follows it is understood.
+            return pause_ms < _REJOIN_MS
+        return self._listener.goes_on(turn, self._received_ms() - onset_ms)
+
     def _new_turn(self) -> Utterance:
         turn = Utterance(
-            self._new_id(), self._transcribe, lambda: self._known(turn), segment_s=self._settings.segment_s
+            self._new_id(),
+            self._transcribe,
+            lambda: self._known(turn),
+            segment_s=self._settings.segment_s,
         )
         return turn
 
@@ -236,7 +254,13 @@ class Hearing:
     def _check(self) -> None:
         """Whether the silence has been long enough for what was said."""
         turn = self._turn
-        if turn is None or turn.decided or self.manual or self._segmenter.speaking or not turn.ready:
+        if (
+            turn is None
+            or turn.decided
+            or self.manual
+            or self._segmenter.speaking
+            or not turn.ready
+        ):
             return
         silence = self._silence_ms()
         wait = self._detector.wait_ms(turn.text, turn.speech_ms)
@@ -246,9 +270,7 @@ class Hearing:
         turn.decided = True
         turn.pause_ms = silence
         text, failure = turn.result()
-        if not text and failure is None:
-            # A noise: whatever comes next is another turn.
-            self._turn = None
+        turn.empty = not text and failure is None
         self._listener.turn_ended(turn, self._voice_end_ms())
 
     def _want_partial(self, turn: Utterance) -> None:
@@ -316,7 +338,10 @@ class Hearing:
         async with self._order:
             turn = self._turn if self._turn is not None and not self._turn.decided else None
             if turn is None and not (self.manual and self._fed):
-                raise MessageError("there is no audio to commit: send some first", code="input_audio_buffer_commit_empty")
+                raise MessageError(
+                    "there is no audio to commit: send some first",
+                    code="input_audio_buffer_commit_empty",
+                )
             turn = turn or self._new_turn()
             if self._segmenter.end() is Change.ENDED:
                 turn.speech_ms += self._segmenter.voiced * 1000 / INPUT_RATE
@@ -340,11 +365,6 @@ class Hearing:
                 self._turn = None
             self._forget()
 
-    def forget_last(self) -> None:
-        """What was said before is answered, or was overtaken: the next speech is another turn."""
-        if self._turn is not None and self._turn.decided:
-            self._turn = None
-
     @property
     def user_speaks(self) -> bool:
         """Whether the user is speaking right now."""
@@ -354,6 +374,12 @@ class Hearing:
     def finishing(self) -> bool:
         """Whether a committed turn is still being transcribed."""
         return bool(self._finishing)
+
+    async def finished(self) -> None:
+        """Wait until all committed turns have their words."""
+        while self._finishing:
+            await asyncio.gather(*(turn.finished() for turn in self._finishing))
+            await asyncio.sleep(0)
 
     def _forget(self) -> None:
         self._stop_timer()

@@ -39,8 +39,9 @@ class Entry:
         if not text.strip() and not calls:
             return []
         told = [Message(self.role, text, tool_calls=calls)]
-        for call in calls:
-            told.append(Message("tool", self.results.get(call.call_id, _NO_RESULT), call_id=call.call_id))
+        told += [
+            Message("tool", self.results.get(c.call_id, _NO_RESULT), call_id=c.call_id) for c in calls
+        ]
         return told
 
 
@@ -92,6 +93,10 @@ class Memory:
         for call in entry.calls:
             self._calls.pop(call.call_id, None)
 
+    def knows(self, item_id: str) -> bool:
+        """Whether it is still remembered."""
+        return item_id in self._entries
+
     # -- what was heard
 
     def heard(self, item_id: str, text: str) -> None:
@@ -139,7 +144,9 @@ class Memory:
         if entry is None:
             raise MessageError(f"no tool was called with the id {call_id!r}", code="unknown_call")
         if call_id in entry.results:
-            raise MessageError(f"the call {call_id!r} has its result already", code="call_has_result")
+            raise MessageError(
+                f"the call {call_id!r} has its result already", code="call_has_result"
+            )
         if not entry.void:
             entry.results[call_id] = output
         return entry.response_id

@@ -13,6 +13,10 @@ __all__ = ["StablePrefix"]
 
 #: Signs at a word's edges that come and go from one decode to the next.
 _EDGES = ".,;:!?…-–—\"'“”‘’()[]"
+#: By the last so many shown words it is found out where a decode that differs goes on, ...
+_ANCHOR = 4
+#: ... no further than so many words from where that should be.
+_REACH = 4
 
 
 class StablePrefix:
@@ -43,17 +47,38 @@ class StablePrefix:
         return longer
 
     def _extend(self, words: list[str]) -> str | None:
-        # Counted and not compared: a word that changed after it was shown stays as it is, and the next ones follow.
-        fresh = words[len(self._words) - self._closed :]
+        fresh = words[self._goes_on_at(words) :]
         if not fresh:
             return None
-        self._words += fresh
         # The sign behind the last word is as unsure as the word that would come next.
-        last = self._words[-1] = self._words[-1].rstrip(_EDGES) or self._words[-1]
-        self.shown = " ".join([self.shown, *fresh[:-1], last]) if self.shown else " ".join([*fresh[:-1], last])
+        fresh[-1] = fresh[-1].rstrip(_EDGES) or fresh[-1]
+        self._words += fresh
+        self.shown = " ".join([self.shown, *fresh] if self.shown else fresh)
         return self.shown
+
+    def _goes_on_at(self, words: list[str]) -> int:
+        """Index of the first word of a decode that was not shown yet.
+
+        Earlier words may have been put in or left out since, so it is looked for behind the last words that were shown;
+        where these are not found, nothing is certain enough to be shown.
+        """
+        shown = [_bare(w) for w in self._words[self._closed :]]
+        if not shown:
+            return 0
+        bare = [_bare(w) for w in words]
+        places = range(max(1, len(shown) - _REACH), min(len(bare), len(shown) + _REACH) + 1)
+        best, found = 0, len(words)
+        for place in sorted(places, key=lambda i: abs(i - len(shown))):
+            tail = zip(reversed(bare[:place]), reversed(shown[-_ANCHOR:]), strict=False)
+            match = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], tail))
+            if match > best:
+                best, found = match, place
+        return found
 
 
 def _same(pair: tuple[str, str]) -> bool:
-    one, other = pair
-    return (one.strip(_EDGES) or one).casefold() == (other.strip(_EDGES) or other).casefold()
+    return _bare(pair[0]) == _bare(pair[1])
+
+
+def _bare(word: str) -> str:
+    return (word.strip(_EDGES) or word).casefold()

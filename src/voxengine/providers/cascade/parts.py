@@ -171,7 +171,7 @@ class STT(Protocol):
         skipped or superseded when the worker is busy. Cancelling the caller drops work that has not begun.
 
         Raises:
-            ProviderError: the engine failed.
+            ProviderError: the engine failed; for a partial also `superseded`, where newer work made it needless.
         """
 
 

@@ -16,7 +16,14 @@ from dataclasses import dataclass, field
 from voxengine import events as ev
 from voxengine.errors import ProviderError
 from voxengine.providers.cascade.memory import Entry, Memory
-from voxengine.providers.cascade.parts import BrainEvent, BrainText, BrainToolCall, BrainUsage, ToolCall, ToolSpec
+from voxengine.providers.cascade.parts import (
+    BrainEvent,
+    BrainText,
+    BrainToolCall,
+    BrainUsage,
+    ToolCall,
+    ToolSpec,
+)
 from voxengine.providers.cascade.sentences import SentenceSplitter
 from voxengine.providers.cascade.settings import CascadeSettings
 from voxengine.providers.cascade.speaking import Mouth, SpokenItem
@@ -114,7 +121,10 @@ class Reply:
         try:
             if not await self._with.ready():
                 self._with.emit(
-                    ev.ResponseCompleted, response_id=self.id, status="incomplete", reason="no_speech"
+                    ev.ResponseCompleted,
+                    response_id=self.id,
+                    status="incomplete",
+                    reason="no_speech",
                 )
                 self._with.done(self, None)
                 return
@@ -142,7 +152,9 @@ class Reply:
                 break
             await self._results(calls)
         else:
-            raise ProviderError(f"the brain called tools {limit + 1} times in a row", code="tool_loop")
+            raise ProviderError(
+                f"the brain called tools {limit + 1} times in a row", code="tool_loop"
+            )
         if not self._has_output:
             raise ProviderError("the brain said nothing", code="empty_response", retryable=True)
         if self._failed is not None and not self._spoken_ms:
@@ -200,7 +212,10 @@ class Reply:
             case BrainUsage():
                 self._with.used(event)
                 return []
-        raise ProviderError(f"the brain gave {type(event).__name__}, which is no event of a brain", code="bad_response")
+        raise ProviderError(
+            f"the brain gave {type(event).__name__}, which is no event of a brain",
+            code="bad_response",
+        )
 
     def _stage(self, name: str) -> None:
         if name not in self._stages:
@@ -262,7 +277,11 @@ class Reply:
         self._silent += 1
         if self._silent >= _MAX_SILENT:
             raise failure
-        self._with.emit(ev.SystemWarning, code="sentence_not_spoken", message=f"a sentence was not spoken: {failure}")
+        self._with.emit(
+            ev.SystemWarning,
+            code="sentence_not_spoken",
+            message=f"a sentence was not spoken: {failure}",
+        )
         return was_last
 
     # -- tools

@@ -61,7 +61,9 @@ class Segmenter:
         #: The probability of the last frame.
         self.probability = 0.0
         self._run = 0
-        self._before: deque[Samples] = deque(maxlen=max(1, round(preroll_ms * _PER_MS / self.frame_samples)))
+        self._before: deque[Samples] = deque(
+            maxlen=max(1, round(preroll_ms * _PER_MS / self.frame_samples))
+        )
 
     def push(self, frame: Samples, min_speech_ms: float) -> Change | None:
         """Take the next frame [frame_samples]; speech starts when there was `min_speech_ms` of it."""

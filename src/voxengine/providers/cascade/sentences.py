@@ -100,12 +100,6 @@ class SentenceSplitter:
         """End of the first complete unit, None if more text is needed to tell."""
         limit = self._first_chars if self._first and self._first_chars else self._max_chars
         limit = min(limit, self._max_chars)
-        while _in_code(self._text[:limit]):
-            # Code is not cut. It is never spoken, so that a long unit does not matter.
-            closing = self._text.find("```", limit)
-            if closing < 0:
-                return None
-            limit = closing + 3
         while (found := _CANDIDATE.search(self._text, self._scanned)) is not None:
             if found.end() > limit:
                 break
@@ -115,7 +109,12 @@ class SentenceSplitter:
             if verdict is _Verdict.WAIT:
                 return None
             self._scanned = found.end()
-        return self._cut_long(limit) if len(self._text) > limit else None
+        if len(self._text) <= limit:
+            return None
+        if _in_code(self._text[:limit]):
+            # Code is not cut. It is never spoken, so that a long unit does not matter.
+            return next((end for end in _fences(self._text) if end > limit), None)
+        return self._cut_long(limit)
 
     def _cut_long(self, limit: int) -> int | None:
         """Where to cut text that has no end of a sentence in its first `limit` characters."""
@@ -141,14 +140,22 @@ def _end_of(candidate: re.Match[str]) -> int:
     return candidate.start() if candidate.group() == "\n" else candidate.end()
 
 
+def _fences(text: str) -> list[int]:
+    """Where the fences end that begin and end blocks of code."""
+    return [fence.end() for fence in re.finditer("```", text)]
+
+
 def _in_code(text: str) -> bool:
-    """Whether a fenced block of code is open at the end of the text. It is one unit: it is never spoken."""
-    return text.count("```") % 2 == 1
+    """Whether a block of code is open at the end of the text."""
+    return len(_fences(text)) % 2 == 1
 
 
 def _judge(text: str, found: re.Match[str]) -> _Verdict:
     """Whether a unit ends at this candidate."""
     head, sign, end = text[: found.start()], found.group(), found.end()
+    if sign != "\n" and end == len(text):
+        # Another stop, or a closing quote, may follow.
+        return _Verdict.WAIT
     if _in_code(text[:end]):
         return _Verdict.NO
     if not head.strip():
@@ -156,9 +163,6 @@ def _judge(text: str, found: re.Match[str]) -> _Verdict:
         return _Verdict.NO
     if sign == "\n":
         return _judge_line(text, head, end)
-    if end == len(text):
-        # Another stop, or a closing quote, may follow.
-        return _Verdict.WAIT
     if any(c in _WIDE_STOPS for c in sign):
         return _Verdict.CUT
     if not text[end].isspace():

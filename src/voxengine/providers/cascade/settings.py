@@ -39,7 +39,7 @@ class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: Probability from which a frame is speech, and below which it no longer is, once there was speech.
     vad_start: float = 0.5
     vad_end: float = 0.35
-    #: Speech that has to be there before it counts, in silence and while the assistant is heard (a cough is no barge-in).
+    #: Speech that it takes to count: in silence, and while the assistant is heard (a click is no barge-in).
     min_speech_ms: float = 64.0
     barge_in_ms: float = 96.0
     #: Silence after which the recogniser is started; when the turn is over is the turn detector's affair.
@@ -83,9 +83,6 @@ class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
         given = {f: v for f in cls.__struct_fields__ if (v := config.option(f)) is not None}
         if config.option("apology") in (True, False):
             given["apology"] = APOLOGY if config.option("apology") else ""
-        if config.model and "llm" not in given:
-            # The model of a cascade is its brain's.
-            given["llm_options"] = {"model": config.model, **given.get("llm_options", {})}
         try:
             settings = msgspec.convert(given, cls)
         except msgspec.ValidationError as failure:
@@ -101,7 +98,7 @@ class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigurationError(f"{name} is above 0, not {value!r}")
         if not 0 < self.vad_end <= self.vad_start < 1:
             raise ConfigurationError(
-                f"0 < vad_end <= vad_start < 1 has to hold, but vad_end is {self.vad_end} and vad_start {self.vad_start}"
+                f"0 < vad_end <= vad_start < 1 has to hold, not vad_end={self.vad_end}, vad_start={self.vad_start}"
             )
         if not 0.25 <= self.speed <= 4:
             raise ConfigurationError(f"speed is 0.25 to 4, not {self.speed}")

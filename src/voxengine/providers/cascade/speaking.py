@@ -96,7 +96,13 @@ class Mouth:
             self._items.popitem(last=False)
 
     async def say(
-        self, item: SpokenItem, text: str, *, aloud: bool, last: Callable[[], bool], first_audio: Callable[[], None]
+        self,
+        item: SpokenItem,
+        text: str,
+        *,
+        aloud: bool,
+        last: Callable[[], bool],
+        first_audio: Callable[[], None],
     ) -> ProviderError | None:
         """Say a sentence: its text, then its audio. Waits first, if too much is waiting to be heard.
 
@@ -162,8 +168,9 @@ class Mouth:
             )
 
     async def _keep_pace(self) -> None:
-        while (ahead := self.playout.remaining_ms(self._clock()) / 1000 - self._settings.ahead_s) > 0:
-            await asyncio.sleep(ahead + 0.001)
+        ahead = self.playout.remaining_ms(self._clock()) / 1000 - self._settings.ahead_s
+        if ahead > 0:
+            await asyncio.sleep(ahead)
 
     def _milliseconds(self, audio: bytes) -> float:
         return len(audio) / 2 * 1000 / self._tts.sample_rate if self._tts is not None else 0.0
@@ -175,9 +182,17 @@ class Mouth:
         """Whether audio is still playing at the listener's, as far as we can tell."""
         return self.playout.remaining_ms(self._clock()) > 0
 
-    def heard_ms(self, item_id: str, before_ms: float = 0.0) -> float:
-        """Milliseconds of an item that had been heard `before_ms` ago."""
-        return self.playout.heard_ms(item_id, self._clock() - before_ms / 1000)
+    def perceived(self, item_id: str, before_ms: float) -> bool:
+        """Whether anything of an item had reached the listener `before_ms` ago, by ear or (without audio) by eye."""
+        item = self._items.get(item_id)
+        if item is None or not item.text:
+            return False
+        return not item.audio_ms or self.playout.heard_ms(item_id, self._clock() - before_ms / 1000) > 0
+
+    @property
+    def playing(self) -> str | None:
+        """The item that is being heard."""
+        return self.playout.playing(self._clock())
 
     def stop(self) -> list[Cut]:
         """Fall silent: what was not heard by now never will be. Returns the items that lost something."""
@@ -190,4 +205,6 @@ class Mouth:
 
     def close_item(self, item: SpokenItem) -> None:
         """Nothing more is said in this item, though that was not known when its last words were."""
-        self._emit(ev.TextOutput, text="", is_partial=False, item_id=item.id, response_id=item.response_id)
+        self._emit(
+            ev.TextOutput, text="", is_partial=False, item_id=item.id, response_id=item.response_id
+        )

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voxengine.errors import ProviderError
-from voxengine.providers.cascade.parts import INPUT_RATE, Transcription
 from voxengine.providers.cascade.partials import StablePrefix
+from voxengine.providers.cascade.parts import INPUT_RATE, Transcription
 from voxengine.providers.cascade.watch import as_provider_error
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Utterance:
         self.speech_ms = 0.0
         #: The turn was declared over, and may still be taken up again.
         self.decided = False
+        #: No words were found in it.
+        self.empty = False
         #: The silence that ended it, in ms.
         self.pause_ms = 0.0
         #: The application was told that it began.
@@ -86,7 +88,10 @@ class Utterance:
         """How many frames the stretch keeps: up to where speech is least likely, near its end."""
         size = len(self._frames[-1])
         first = max(1, len(self._voice) - _CUT_WITHIN // size)
-        return min(range(first, len(self._voice)), key=lambda i: (self._voice[i], -i), default=first) + 1
+        return (
+            min(range(first, len(self._voice)), key=lambda i: (self._voice[i], -i), default=first)
+            + 1
+        )
 
     def _close_stretch(self, n: int) -> None:
         self._stop_partial()
@@ -139,7 +144,7 @@ class Utterance:
 
     def reopen(self) -> None:
         """The turn was declared over, and goes on."""
-        self.decided = False
+        self.decided = self.empty = False
         self.discard()
 
     def _tasks(self) -> list[asyncio.Task[Transcription]]:

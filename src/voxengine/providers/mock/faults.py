@@ -8,9 +8,9 @@ as an object, as a dict, or as text, so that it fits in a configuration:
     "drop:after_chunks=3"            "stall:2.5,response=2"          "refuse:rate_limit"
 
 The point. With `after_s` a fault strikes so many seconds after the connection was opened. With `connect` alone it
-strikes as soon as the n-th connection is open. Otherwise it strikes in a response: when `after_chunks` chunks of it were
-sent (0: before the first), in the n-th response if `response` says which. Counting begins at 1 and goes on over all
-connections that share the plan. A fault strikes `times` times, 0 being always.
+strikes as soon as the n-th connection is open. Otherwise it strikes in a response: when `after_chunks` chunks of it
+were sent (0: before the first), in the n-th response if `response` says which. Counting begins at 1 and goes on over
+all connections that share the plan. A fault strikes `times` times, 0 being always.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ __all__ = [
     "Refuse",
     "Slow",
     "Stall",
+    "parse_fault",
 ]
 
 

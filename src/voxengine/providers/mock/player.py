@@ -159,7 +159,8 @@ class Player:
         while self.active is response:
             step = response.steps[response.index]
             for fault in self._wire.faults.at_chunk(response.number, response.sent):
-                self.strike(fault)
+                if self.active is response:  # the fault before this one may have ended it
+                    self.strike(fault)
             if self.active is response and response.index == 0:
                 self._open(response)
             if self.active is not response:

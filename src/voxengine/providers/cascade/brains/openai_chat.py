@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ _OPTIONS = (
 )
 #: Seconds that the usage may take after the answer is complete. Nobody waits for it but the ledger.
 _USAGE_WAIT = 1.0
+#: Seconds that the end of the response may take after the last event. It nearly always comes with it.
+_END_WAIT = 0.02
 
 
 class OpenAIChatBrain:
@@ -108,7 +110,7 @@ class OpenAIChatBrain:
         *,
         session: str,
         temperature: float | None = None,
-    ) -> AsyncIterator[BrainEvent]:
+    ) -> AsyncGenerator[BrainEvent]:
         """Answer the conversation. Closing the iterator closes the request, on which servers stop to generate.
 
         Raises:
@@ -135,8 +137,12 @@ class OpenAIChatBrain:
                             yield event
                         if stream.progress:
                             wait.restart(self._usage_s if stream.finished else self._next_s)
-            for event in stream.end():
-                yield event
+                for event in stream.end():
+                    yield event
+                # The connection can be used again only if the response was read to its end.
+                wait.restart(_END_WAIT)
+                while more and await self._http.read(source, wait, complete=True) is not None:
+                    pass
         finally:
             await response.aclose()
 

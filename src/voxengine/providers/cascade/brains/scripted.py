@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class ScriptedBrain:
         *,
         session: str,
         temperature: float | None = None,
-    ) -> AsyncIterator[BrainEvent]:
+    ) -> AsyncGenerator[BrainEvent]:
         """Answer the last turn, word by word. `temperature` means nothing here."""
         text, call = self._answer(messages, {t.name: t for t in tools}, session)
         if self._delay:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class SmolLM2Brain:
         *,
         session: str,
         temperature: float | None = None,
-    ) -> AsyncIterator[BrainEvent]:
+    ) -> AsyncGenerator[BrainEvent]:
         """Answer the conversation; `tools` are not used. Closing the iterator stops the model at its next token.
 
         Raises:

@@ -5,13 +5,14 @@ faster (10 s: 90 ms, 30 s: 560 ms on one core). faster-whisper's own `chunk_leng
 segment to 30 s again before it encodes. Hence the model's `encode` and `generate` are called here directly.
 
 Below 10 s of context tiny.en repeats itself on short clips ("Turn it off Turn it off"), so 10 s is the least. Repeats
-that come nevertheless show as a text that compresses too well, or as one that never ends; then the window is decoded
-again with the full 30 s it was trained on. And Whisper writes words on noise ("Thank you."); on those it is unsure
-*and* sees no speech, as its two probabilities say.
+that come nevertheless show as a text that is one phrase over and over, that compresses too well, or that never ends;
+then the window is decoded again with the full 30 s that the model was trained on. And Whisper writes words on noise
+("Thank you."); on those it is unsure *and* sees no speech, as its two probabilities say.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from voxengine.providers.cascade.parts import INPUT_RATE
 if TYPE_CHECKING:
     from voxengine.providers.cascade.parts import Samples
 
-__all__ = ["Decoded", "Decoder", "Guards", "compression_ratio"]
+__all__ = ["Decoded", "Decoder", "Guards", "compression_ratio", "is_one_phrase_repeated"]
 
 #: Seconds that the model was trained on, and frames of a spectrogram per second.
 FULL_CONTEXT_S = 30.0
@@ -45,6 +46,8 @@ class Guards(msgspec.Struct, frozen=True):
     tokens_per_s: float = 7.0
     #: A text that zlib makes smaller than by this factor is a loop.
     max_compression: float = 2.0
+    #: A text that is one phrase over and over is a loop if it has more words per second of audio.
+    loop_words_per_s: float = 2.5
     #: No speech, if the probability of "no speech" is above and the mean log probability of the words below.
     no_speech_prob: float = 0.6
     no_speech_logprob: float = -1.0
@@ -66,6 +69,21 @@ def compression_ratio(text: str) -> float:
     """How many times smaller zlib makes the text. Ordinary sentences stay below 1.6."""
     data = text.encode()
     return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def is_one_phrase_repeated(text: str) -> bool:
+    """Whether a text is nothing but a phrase of three or more words twice, or of any length three times or more.
+
+    Short loops compress too little to show otherwise.
+    """
+    words = re.findall(r"\w+", text.lower())
+    for length in range(1, len(words) // 2 + 1):
+        times, rest = divmod(len(words), length)
+        if rest or times < (2 if length >= 3 else 3):
+            continue
+        if words == words[:length] * times:
+            return True
+    return False
 
 
 class _Attempt(msgspec.Struct, frozen=True):
@@ -180,10 +198,9 @@ class Decoder:
         tokens = result.sequences_ids[0]
         text = tokenizer.decode(tokens).strip()
         endless = len(tokens) >= cap
+        loops = compression_ratio(text) > self._guards.max_compression or is_one_phrase_repeated(
+            text
+        )
         return _Attempt(
-            text,
-            float(result.scores[0]),
-            float(result.no_speech_prob),
-            endless or compression_ratio(text) > self._guards.max_compression,
-            endless,
+            text, float(result.scores[0]), float(result.no_speech_prob), endless or loops, endless
         )

@@ -44,6 +44,8 @@ class WorkSuperseded(ProviderError):
 
 
 class Job:
+    """A function to run, for whom, and where its outcome is to go."""
+
     __slots__ = (
         "begun",
         "budget_s",
@@ -113,6 +115,11 @@ class Lane:
         self.stats = LaneStats(name, threads)
 
     def add(self, job: Job) -> None:
+        """Queue a job, from any thread.
+
+        Raises:
+            ProviderError: (`overloaded`) the session has too much waiting, or the lane takes no work.
+        """
         with self.lock:
             if self.closed or self.lost >= MAX_LOST:
                 self.stats.refused += 1
@@ -246,6 +253,7 @@ class Lane:
         return next_deadline
 
     def close(self) -> list[threading.Thread]:
+        """Take no more work and fail what waits; return the threads, which end with what they run."""
         with self.lock:
             self.closed = True
             for rotation in self.waiting:

@@ -1,0 +1,195 @@
+"""The commands and their options. What they do is imported when they are called."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voxengine.cli.exits import InputProblem, guarded
+from voxengine.cli.options import (
+    ConfigFile,
+    Debug,
+    Instructions,
+    Json,
+    Model,
+    ModeName,
+    ProviderName,
+    Settings,
+    VoiceName,
+    load_config,
+    output_folder,
+)
+
+__all__ = ["app"]
+
+_EPILOG = (
+    "Exit codes: 0 it worked; 1 it ran, and the answer is no; 2 arguments, configuration, an input file or an "
+    "installation; 3 the provider or the connection; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="voxengine",
+    help="One realtime-voice interface over every voice AI provider.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from voxengine import __version__
+
+        typer.echo(f"voxengine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=_EPILOG)
+@guarded
+def talk(
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="WAV",
+            help="Say this recording. May be repeated: one turn each.",
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", "-t", metavar="TEXT", help="Say this in writing. May be repeated."),
+    ] = None,
+    typing: Annotated[
+        bool,
+        typer.Option("--type", help="Type line by line; so it is when standard input is a pipe."),
+    ] = False,
+    microphone: Annotated[
+        bool, typer.Option("--mic", help="Microphone and loudspeaker, whatever standard input is.")
+    ] = False,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Send recordings faster than they were spoken, to a provider on this machine.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Write conversation.wav, transcript.json, report.json.",
+        ),
+    ] = None,
+    provider: ProviderName = None,
+    config: ConfigFile = None,
+    mode: ModeName = None,
+    model: Model = None,
+    voice: VoiceName = None,
+    instructions: Instructions = None,
+    settings: Settings = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Hold a conversation: by microphone, by recordings (--file), or in writing (--text, --type, or a pipe)."""
+    from voxengine.cli.talk import Inputs
+    from voxengine.cli.talk import talk as hold
+
+    if microphone and (file or text or typing):
+        raise InputProblem(
+            "--mic takes the place of --file, --text and --type; give one or the other"
+        )
+    piped = not (file or text or microphone) and not sys.stdin.isatty()
+    inputs = Inputs(tuple(file or ()), tuple(text or ()), typing or piped, fast)
+    loaded = load_config(
+        provider=provider,
+        config=config,
+        settings=settings,
+        mode=mode,
+        model=model,
+        voice=voice,
+        instructions=instructions,
+    )
+    folder = output_folder(out) if out is not None else None
+    raise typer.Exit(asyncio.run(hold(loaded, inputs, out=folder, as_json=as_json)))
+
+
+@app.command(epilog=_EPILOG)
+@guarded
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where the records go.")
+    ] = Path("out/demo"),
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """A spoken conversation with no key and no network, that checks and measures itself."""
+    from voxengine.cli.demo.run import demo as hold
+
+    raise typer.Exit(asyncio.run(hold(output_folder(out), as_json=as_json)))
+
+
+@app.command(epilog=_EPILOG)
+@guarded
+def providers(
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write a Markdown table.")] = False,
+    debug: Debug = False,
+) -> None:
+    """What each provider can do, and whether what it needs is installed."""
+    from voxengine.cli.providers import show
+
+    if as_json and markdown:
+        raise InputProblem("--json and --markdown exclude each other")
+    show("json" if as_json else "markdown" if markdown else "table")
+
+
+@app.command(epilog=_EPILOG)
+@guarded
+def doctor(
+    provider: ProviderName = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """What is installed, set and working. Fails if the configured provider lacks something."""
+    from voxengine.cli.doctor.run import examine
+
+    raise typer.Exit(examine(provider, config, as_json=as_json))
+
+
+@app.command(epilog=_EPILOG)
+@guarded
+def conformance(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Providers to check.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All providers that run here without a key.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the result as JSON.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check providers against the contract that every provider has to keep."""
+    from voxengine.cli.conformance import check
+
+    raise typer.Exit(check(names or [], everything=everything, out=out, as_json=as_json))

@@ -1,0 +1,1 @@
+"""What `talk` and `demo` share: a caller, a loudspeaker, the screen, and the records of a conversation."""

@@ -1,0 +1,85 @@
+"""Waiting until what was said has been answered, and the answer has been heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voxengine.errors import ConnectionError
+from voxengine.events import ConnectionLost, EventType, ProviderEvent
+
+if TYPE_CHECKING:
+    from voxengine.engine import VoiceEngine
+
+__all__ = ["TurnWatch"]
+
+#: Seconds between two looks.
+_LOOK = 0.02
+#: Seconds for which all has to be quiet: an answer may be followed by another right away.
+_CALM = 0.3
+
+_INPUT = (EventType.VAD_SPEECH_STARTED, EventType.CONVERSATION_TURN_DETECTED, EventType.TEXT_INPUT)
+_ENDED = (
+    EventType.RESPONSE_COMPLETED,
+    EventType.RESPONSE_CANCELLED,
+    EventType.RESPONSE_ERROR,
+    EventType.ERROR_GENERAL,
+)
+
+
+class TurnWatch:
+    """Knows whether an answer is still due. Make it before anything is said.
+
+    `silent()` says whether the loudspeaker has nothing left to play.
+    """
+
+    def __init__(self, engine: VoiceEngine, silent: Callable[[], bool] = lambda: True) -> None:
+        self._engine = engine
+        self._silent = silent
+        self._now = asyncio.get_running_loop().time
+        self._input_at = float("-inf")
+        self._answered_at = float("-inf")
+        self._lost: ConnectionLost | None = None
+        engine.on(_INPUT, self._on_input)
+        engine.on(_ENDED, self._on_answer)
+        engine.on(EventType.CONNECTION_LOST, self._on_lost)
+
+    def _on_input(self, _: ProviderEvent) -> None:
+        self._input_at = self._now()
+
+    def _on_answer(self, _: ProviderEvent) -> None:
+        self._answered_at = self._now()
+
+    def _on_lost(self, event: ConnectionLost) -> None:
+        self._lost = event
+
+    async def answered(self, *, at_least: float = 0.0, patience: float = 8.0) -> bool:
+        """Wait until what was said since this call began, or just before, was answered and the answer was heard.
+
+        Args:
+            at_least: seconds to wait in any case: how long it may take until an end of speech is noticed.
+            patience: seconds of quiet after which no answer is expected any more.
+
+        Returns:
+            False if there was none.
+
+        Raises:
+            ConnectionError: the provider was lost.
+        """
+        began = quiet_since = self._now()
+        while True:
+            now = self._now()
+            if self._lost is not None:
+                event = self._lost
+                words = event.error or event.reason or "the connection was lost"
+                raise ConnectionError(words, provider=event.provider, code=event.code)
+            if self._engine.state != "idle" or not self._silent():
+                quiet_since = now
+            quiet = now - quiet_since
+            is_answered = self._answered_at >= self._input_at and self._answered_at > float("-inf")
+            if is_answered and quiet >= _CALM and now - began >= at_least:
+                return True
+            if quiet >= patience:
+                return False
+            await asyncio.sleep(_LOOK)

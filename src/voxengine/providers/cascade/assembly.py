@@ -1,0 +1,143 @@
+"""Makes the five parts of a cascade from its configuration, and loads them all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from voxengine.config import ProviderConfig
+from voxengine.errors import ConfigurationError
+from voxengine.providers.cascade.parts import STT, TTS, VAD, Brain, ToolSpec, TurnDetector
+from voxengine.providers.cascade.registry import create_part, list_parts
+from voxengine.providers.cascade.settings import CascadeSettings
+
+__all__ = ["Parts", "is_on_device", "tool_specs"]
+
+#: Parts that need no network once they are installed.
+_ON_DEVICE = {
+    "vad": ("silero", "energy"),
+    "turn": ("adaptive",),
+    "stt": ("whisper",),
+    "llm": ("scripted", "smollm2"),
+    "tts": ("hibari",),
+}
+#: What a part is to be told of the general settings, where the application did not tell it by itself.
+_FROM_CONFIG: dict[str, dict[str, str]] = {
+    "openai-chat": {"api_key": "api_key", "max_tokens": "max_response_tokens"},
+    "whisper": {"language": "language"},
+}
+#: Seconds that a part may take to close.
+_CLOSING = 1.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of one session. `tts` is None where nothing is to be spoken."""
+
+    vad: VAD
+    turn: TurnDetector
+    stt: STT
+    brain: Brain
+    tts: TTS | None
+
+    @classmethod
+    def make(cls, settings: CascadeSettings, config: ProviderConfig) -> Parts:
+        """Make (or share) them; nothing is loaded.
+
+        Raises:
+            ConfigurationError: a part or one of its options is unknown.
+            MissingDependencyError: what a part is made of is not installed.
+        """
+        silent = config.modalities is not None and "audio" not in config.modalities
+        return cls(
+            vad=_part("vad", VAD, settings, config),
+            turn=_part("turn", TurnDetector, settings, config),
+            stt=_part("stt", STT, settings, config),
+            brain=_part("llm", Brain, settings, config),
+            tts=None if silent else _part("tts", TTS, settings, config),
+        )
+
+    async def load(self) -> None:
+        """Load and warm up all of them at once, so that no turn pays for it.
+
+        Raises:
+            VoiceEngineError: one of them failed; the others are stopped.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in (self.vad, self.stt, self.brain, self.tts):
+                    if part is not None:
+                        group.create_task(part.load())
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    async def close(self) -> None:
+        """Let go of what the brain holds on this loop; the other parts are shared by all sessions."""
+        close = getattr(self.brain, "close", None)
+        if close is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(close(), _CLOSING)
+
+
+def _part(kind: str, protocol: type[Any], settings: CascadeSettings, config: ProviderConfig) -> Any:
+    spec, options = settings.part(kind)
+    if not isinstance(spec, str):
+        if not isinstance(spec, protocol):
+            raise ConfigurationError(
+                f"{kind} is the name of a part or an object with the methods of {protocol.__name__}, "
+                f"not {type(spec).__name__}"
+            )
+        return spec
+    if kind == "llm":
+        spec = _brain_spec(spec, config.model)
+    name = spec.partition("/")[0]
+    given: dict[str, Any] = dict(options)
+    for option, setting in _FROM_CONFIG.get(name, {}).items():
+        value = getattr(config, setting)
+        if value is not None:
+            given.setdefault(option, value)
+    return create_part("brain" if kind == "llm" else kind, spec, given)
+
+
+def _brain_spec(spec: str, model: str | None) -> str:
+    """The model of a cascade is its brain's: "llama3.2" of the brain that was chosen, or "openai-chat/llama3.2"."""
+    if not model or "/" in spec:
+        return spec
+    return model if model.partition("/")[0] in list_parts("brain") else f"{spec}/{model}"
+
+
+def is_on_device(settings: CascadeSettings, config: ProviderConfig) -> bool:
+    """Whether no part needs a network, as far as that is known."""
+    for kind, names in _ON_DEVICE.items():
+        spec, _ = settings.part(kind)
+        if isinstance(spec, str):
+            spec = _brain_spec(spec, config.model) if kind == "llm" else spec
+            if spec.partition("/")[0] not in names:
+                return False
+        elif not getattr(spec, "on_device", False):
+            return False
+    return True
+
+
+def tool_specs(tools: list[dict[str, Any]] | None) -> tuple[ToolSpec, ...]:
+    """Tools as a brain sees them; each is given flat, or as {"type": "function", "function": {...}}.
+
+    Raises:
+        ConfigurationError: one has no name, or its parameters are no JSON schema of an object.
+    """
+    specs = []
+    for tool in tools or ():
+        given = tool.get("function", tool) if isinstance(tool, Mapping) else {}
+        name, parameters = (
+            given.get("name"),
+            given.get("parameters") or {"type": "object", "properties": {}},
+        )
+        if not isinstance(name, str) or not name or not isinstance(parameters, Mapping):
+            raise ConfigurationError(
+                f"a tool has a name, a description and parameters (a JSON schema), not {tool!r}"
+            )
+        specs.append(ToolSpec(name, str(given.get("description") or ""), dict(parameters)))
+    return tuple(specs)

@@ -1,0 +1,410 @@
+"""The cascade as a provider: any VAD, recogniser, brain and voice behind the contract of all providers."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from voxengine import events as ev
+from voxengine.audio.formats import AudioFormat
+from voxengine.config import ProviderConfig
+from voxengine.conversation import Item
+from voxengine.errors import (
+    AudioError,
+    ConfigurationError,
+    ConnectionError,
+    MessageError,
+    ProviderError,
+    UnsupportedFeatureError,
+    VoiceEngineError,
+)
+from voxengine.providers.base import BaseProvider
+from voxengine.providers.capabilities import Capabilities
+from voxengine.providers.cascade.assembly import Parts, is_on_device, tool_specs
+from voxengine.providers.cascade.dialogue import Dialogue
+from voxengine.providers.cascade.settings import CascadeSettings
+from voxengine.providers.cascade.watch import within
+
+__all__ = ["CASCADE", "CascadeProvider"]
+
+#: What a cascade can do, whatever it is made of.
+CASCADE = Capabilities(
+    input_formats=(
+        AudioFormat(sample_rate=16000),
+        AudioFormat(sample_rate=24000),
+        AudioFormat(sample_rate=8000),
+        AudioFormat(sample_rate=48000),
+        AudioFormat("g711_ulaw", 8000),
+        AudioFormat("g711_alaw", 8000),
+    ),
+    output_formats=(AudioFormat(sample_rate=24000),),
+    text_output=True,
+    turn_detection=("server_vad", "client"),
+    vad_events=True,
+    auto_response=True,
+    self_interrupting=True,
+    input_transcription=True,
+    partial_transcripts=True,
+    cancel=True,
+    truncate=True,
+    commit=True,
+    clear=True,
+    delete=True,
+    say=True,
+    tools=True,
+    parallel_tools=True,
+    continues_after_tool=True,
+    history="items",
+    system_messages=True,
+    usage_unit="seconds",
+)
+
+#: Settings that count from the next answer on; all others hold for the whole connection.
+_LIVE = frozenset(
+    (
+        "voice",
+        "instructions",
+        "temperature",
+        "tools",
+        "modalities",
+        "turn_detection",
+        "transcription",
+        "partials",
+        "vad_events",
+    )
+)
+
+
+class CascadeProvider(BaseProvider):
+    """VAD, turn detection, speech recognition, a brain and a voice, put together.
+
+    What it is made of is in `metadata` (`vad`, `turn`, `stt`, `llm`, `tts`, each by name or as an object, with
+    `llm_options` and so on) together with all of `CascadeSettings`.
+
+    With `turn_detection="none"` the application ends each turn (`commit_audio`) and asks for the answer
+    (`create_response`); otherwise turns are found here, and answered.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+
+    capabilities = CASCADE
+
+    def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
+        super().__init__(config)
+        self.settings = CascadeSettings.of(self.config)
+        _check(self.config)
+        self._dialogue: Dialogue | None = None
+        self._used = False
+        self._ids = itertools.count(1)
+        self._prefix = uuid.uuid4().hex[:8]
+        self._describe()
+
+    def _describe(self) -> None:
+        """Say in `capabilities` what this instance can do."""
+        config = self.config
+        finds_turns = config.turn_detection != "none"
+        spoken = config.modalities is None or "audio" in config.modalities
+        self.capabilities = msgspec.structs.replace(
+            type(self).capabilities,
+            audio_output=spoken,
+            auto_response=finds_turns,
+            self_interrupting=finds_turns,
+            vad_events=finds_turns and config.vad_events is not False,
+            input_transcription=config.transcription is not False,
+            partial_transcripts=config.partials is not False,
+            on_device=is_on_device(self.settings, config),
+            output_formats=self.capabilities.output_formats,
+            voices=self.capabilities.voices,
+        )
+
+    # -- connection
+
+    async def connect(self) -> None:
+        """Load and warm up all parts.
+
+        Raises:
+            ConnectionError: it took too long, or a part failed.
+            MissingDependencyError, ModelError: a part is not installed, or a model is not the right one.
+            ConfigurationError: a part or an option is unknown.
+        """
+        if self._used:
+            raise ConnectionError(
+                f"provider {self.name!r} was connected before; make a new one",
+                provider=self.name,
+                code="used",
+            )
+        self._used = True
+        self.emit(ev.ConnectionStarting(**self.meta()))
+        try:
+            parts = Parts.make(self.settings, self.config)
+            await within(parts.load(), self.settings.load_timeout, "loading the models")
+            dialogue = self._open(parts)
+        except Exception as failure:
+            error = self._connection_error(failure)
+            code = getattr(error, "code", None) or _code_of(error)
+            retryable = bool(getattr(error, "retryable", False))
+            self.emit(
+                ev.ConnectionFailed(code=code, retryable=retryable, error=str(error), **self.meta())
+            )
+            raise error from failure
+        self._dialogue = self.connection = dialogue
+        self.emit(ev.ConnectionEstablished(**self.meta()))
+        if self.config.voice and dialogue.mouth.voice is None:
+            self._warn_of_voice(self.config.voice)
+
+    def _open(self, parts: Parts) -> Dialogue:
+        self.session_id = f"{self.name}_{self._prefix}"
+        if parts.tts is not None:
+            self.capabilities = msgspec.structs.replace(
+                self.capabilities,
+                output_formats=(AudioFormat(sample_rate=parts.tts.sample_rate),),
+                voices=tuple(parts.tts.voices),
+            )
+        dialogue = Dialogue(
+            parts,
+            self.config,
+            self.settings,
+            self._tell,
+            format=self.get_audio_format(),
+            session=self.session_id,
+            new_id=lambda kind: f"{kind}_{self._prefix}_{next(self._ids)}",
+        )
+        dialogue.mouth.voice = self._voice(self.config.voice)
+        return dialogue
+
+    def _connection_error(self, failure: Exception) -> VoiceEngineError:
+        if isinstance(failure, ProviderError):
+            if isinstance(failure, ConnectionError) or failure.code not in (
+                "timeout",
+                "refused",
+                "closed",
+            ):
+                return failure
+            return ConnectionError(str(failure), provider=self.name, code=failure.code)
+        if isinstance(failure, VoiceEngineError):
+            return failure
+        return ConnectionError(
+            f"a part could not be loaded: {failure}", provider=self.name, code="part_failed"
+        )
+
+    async def disconnect(self) -> None:
+        """Stop everything. No task is left when this returns."""
+        dialogue, self._dialogue, self.connection = self._dialogue, None, None
+        if dialogue is not None:
+            await dialogue.close()
+            self.emit(ev.ConnectionClosed(**self.meta()))
+        self._used = True
+
+    @property
+    def _live(self) -> Dialogue:
+        if self._dialogue is None:
+            raise ConnectionError(
+                f"provider {self.name!r} is not connected",
+                provider=self.name,
+                code="not_connected",
+                retryable=False,
+            )
+        return self._dialogue
+
+    def _tell(self, kind: type[ev.ProviderEvent], **fields: Any) -> None:
+        self.emit(kind(**fields, **self.meta()))
+
+    # -- audio in
+
+    async def send_audio(self, audio_data: bytes) -> None:
+        """Take what the microphone heard, in the format of `get_audio_format`, in pieces of any size.
+
+        Raises:
+            AudioError: it cannot be audio of that format; nothing of it was taken.
+            ConnectionError: not connected.
+        """
+        dialogue = self._live
+        if not isinstance(audio_data, (bytes, bytearray, memoryview)):
+            raise AudioError(
+                f"audio is bytes, not {type(audio_data).__name__}",
+                provider=self.name,
+                code="audio_type",
+            )
+        self.check_audio(audio_data if isinstance(audio_data, bytes) else bytes(audio_data))
+        if len(audio_data):
+            await dialogue.hearing.feed(bytes(audio_data))
+
+    async def commit_audio(self) -> None:
+        """End the user's turn.
+
+        Raises:
+            MessageError: no audio was sent since the last turn.
+        """
+        await self._live.hearing.commit()
+
+    async def clear_audio(self) -> None:
+        """Forget what was said and is not a turn yet."""
+        await self._live.hearing.clear()
+
+    # -- text, and what is asked for
+
+    async def send_text(self, text: str, role: str = "user") -> None:
+        """Put a text into the conversation; the user's is answered, instead of what is being answered.
+
+        Raises:
+            MessageError: the text is empty, or the role unknown.
+        """
+        dialogue = self._live
+        self._check_text(text)
+        if role == "user":
+            dialogue.user_wrote(text)
+        elif role in ("system", "developer", "assistant"):
+            dialogue.memory.said(
+                self._new_id(), text, "assistant" if role == "assistant" else "system"
+            )
+        else:
+            raise MessageError(
+                f"role {role!r} is none of user, system, assistant", provider=self.name
+            )
+
+    def _new_id(self) -> str:
+        return f"item_{self._prefix}_{next(self._ids)}"
+
+    def _check_text(self, text: str) -> None:
+        if not isinstance(text, str) or not text.strip():
+            raise MessageError(
+                "a text that is put into the conversation is not empty", provider=self.name
+            )
+
+    async def create_response(
+        self, modalities: list[str] | None = None, *, instructions: str | None = None
+    ) -> None:
+        """Answer the conversation as it is; `instructions` come on top of the session's, for this answer only.
+
+        Raises:
+            MessageError: `response_active`, one is under way; or a modality is unknown.
+        """
+        unknown = set(modalities or ()) - {"audio", "text"}
+        if unknown:
+            raise MessageError(
+                f"modalities are audio and text, not {', '.join(sorted(unknown))}",
+                provider=self.name,
+            )
+        self._live.respond(None if modalities is None else "audio" in modalities, instructions)
+
+    async def generate_tts(self, text: str) -> None:
+        """Speak this text, word for word; the brain remembers it as its own.
+
+        Raises:
+            MessageError: the text is empty, or a response is under way (`response_active`).
+        """
+        self._check_text(text)
+        self._live.say(text)
+
+    async def interrupt(self) -> None:
+        """Call off the response, and what is still playing."""
+        self._live.interrupt()
+
+    async def send_tool_result(self, call_id: str, output: str) -> None:
+        """What a tool returned. When all calls of a response have their results, it goes on.
+
+        Raises:
+            MessageError: `unknown_call`, or `call_has_result`.
+        """
+        if not isinstance(output, str):
+            raise MessageError(
+                f"the result of a tool is text, not {type(output).__name__}", provider=self.name
+            )
+        self._live.tool_returned(call_id, output)
+
+    # -- the conversation
+
+    async def add_conversation_history(self, items: Sequence[Item]) -> None:
+        """Tell the brain an earlier conversation."""
+        self._live.memory.add_history(items)
+
+    async def truncate_item(self, item_id: str, heard_ms: float, heard_text: str) -> None:
+        """Of this item of the assistant, only `heard_text` was heard.
+
+        Raises:
+            MessageError: `unknown_item`.
+        """
+        self._live.heard(item_id, heard_text)
+
+    async def delete_item(self, item_id: str) -> None:
+        """Remove an item from the brain's memory.
+
+        Raises:
+            MessageError: `unknown_item`.
+        """
+        self._live.memory.delete(item_id)
+
+    # -- settings and figures
+
+    async def configure_session(self, config: Mapping[str, Any]) -> None:
+        """Change settings; they count from the next answer on.
+
+        Raises:
+            UnsupportedFeatureError: the setting holds for the whole connection.
+            ConfigurationError: a value is wrong; nothing is changed.
+        """
+        fixed = [name for name in config if name not in _LIVE]
+        if fixed and self._dialogue is not None:
+            raise UnsupportedFeatureError(
+                f"{', '.join(sorted(fixed))} cannot be changed while connected; "
+                f"what can is {', '.join(sorted(_LIVE))}",
+                provider=self.name,
+            )
+        _check(ProviderConfig(**dict(config)))
+        self.config.update(**dict(config))
+        if fixed:
+            self.settings = CascadeSettings.of(self.config)
+        self._describe()
+        if self._dialogue is not None:
+            self._dialogue.hearing.manual = self.config.turn_detection == "none"
+            self._dialogue.hearing.partials = self.config.partials is not False
+            if "voice" in config:
+                self._dialogue.mouth.voice = self._voice(self.config.voice)
+                if self.config.voice and self._dialogue.mouth.voice is None:
+                    self._warn_of_voice(self.config.voice)
+        self._tell(ev.SessionUpdated, settings=dict(config))
+
+    def _voice(self, wanted: str | None) -> str | None:
+        """The voice to speak with: another provider's voice is replaced by the default one."""
+        return wanted if wanted in self.capabilities.voices else None
+
+    def _warn_of_voice(self, wanted: str) -> None:
+        voices = ", ".join(self.capabilities.voices)
+        self._tell(
+            ev.SystemWarning,
+            code="voice_replaced",
+            message=f"there is no voice {wanted!r} here; the default one speaks (there are {voices})",
+        )
+
+    async def get_usage(self) -> dict[str, Any] | None:
+        """Seconds heard and spoken, characters spoken, and tokens where the brain counts them; None when not open."""
+        dialogue = self._dialogue
+        if dialogue is None:
+            return None
+        mouth = dialogue.mouth
+        return dialogue.usage.total(dialogue.hearing.seconds, mouth.seconds, mouth.characters)
+
+
+def _check(config: ProviderConfig) -> None:
+    kinds = ("none", *CASCADE.turn_detection)
+    if config.turn_detection is not None and config.turn_detection not in kinds:
+        raise ConfigurationError(
+            f"turn_detection of a cascade is {', '.join(kinds)}, not {config.turn_detection!r}"
+        )
+    unknown = set(config.modalities or ()) - {"audio", "text"}
+    if unknown:
+        raise ConfigurationError(
+            f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}"
+        )
+    tool_specs(config.tools)
+
+
+def _code_of(error: VoiceEngineError) -> str:
+    """A word to branch on, of an error that has none: "model", "missing_dependency", "configuration"."""
+    name = type(error).__name__.removesuffix("Error")
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
