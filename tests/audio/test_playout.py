@@ -177,13 +177,25 @@ def test_a_report_of_the_end_before_its_time_ends_it() -> None:
 
 
 def test_a_report_at_the_seam_of_two_runs_changes_nothing() -> None:
-    clock = PlayoutClock()
+    clock = PlayoutClock(latency_ms=300)
     clock.push("a", 100, 0)
-    clock.push("a", 100, 1.0)
-    before = clock.end_time(0)
-    # Between the runs the listener stood at 100 ms; that is no disagreement.
-    clock.ack("a", 100, 1.0)
-    assert clock.end_time(0) == before
+    clock.push("a", 100, 0.5)
+    # The first run is heard until 0.4, the second from 0.8 on; at 0.6 the listener stands between.
+    clock.ack("a", 100, 0.6)
+    assert clock.end_time(0) == close(0.9)
+    clock.ack("a", 100, 0.85)
+    assert clock.end_time(0) == close(0.95)
+
+
+def test_a_report_that_was_overtaken_by_one_of_the_next_item_moves_nothing() -> None:
+    clock = PlayoutClock()
+    clock.push("a", 1000, 0)
+    clock.push("b", 1000, 0)
+    clock.ack("a", 500, 0.5)
+    clock.ack("b", 10, 1.01)
+    clock.ack("a", 600, 1.02)
+    assert clock.heard_ms("a", 1.02) == 1000
+    assert clock.heard_ms("b", 1.02) == close(20)
 
 
 def test_a_report_after_the_stop_corrects_what_was_heard() -> None:

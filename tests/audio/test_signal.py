@@ -104,6 +104,15 @@ def test_missing_audio_in_mid_word_is_not_understood() -> None:
     assert understand(audio[:cut] + bytes(FORMAT.n_bytes(20)) + audio[cut:], FORMAT) == ""
 
 
+def test_a_word_of_whole_but_wrong_symbols_is_not_understood() -> None:
+    right, other = speak("aaaa", FORMAT), speak("abaa", FORMAT)
+    # The fourth symbol, the second letter, comes from the other word.
+    second = slice(FORMAT.n_bytes(60), FORMAT.n_bytes(80))
+    mixed = bytearray(right)
+    mixed[second] = other[second]
+    assert understand(bytes(mixed), FORMAT) == ""
+
+
 def test_the_rest_of_a_long_word_is_not_a_word() -> None:
     word = "a" * 70
     audio = speak(word, FORMAT)

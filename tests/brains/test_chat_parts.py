@@ -36,6 +36,15 @@ def test_events_do_not_depend_on_the_pieces(parts):
     assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == decode(stream)
 
 
+@pytest.mark.parametrize("pieces", [[b"data: " + b"x" * 200], [b"data: " + b"x" * 40 + b"\n"] * 3])
+def test_events_are_bounded(pieces):
+    decoder = EventDecoder(max_bytes=100)
+    for piece in pieces[:-1]:
+        assert decoder.feed(piece) == []
+    with pytest.raises(ValueError, match="longer than 100 bytes"):
+        decoder.feed(pieces[-1])
+
+
 def think(*pieces: str) -> str:
     thoughts = ThoughtFilter()
     return "".join(thoughts.feed(p) for p in pieces) + thoughts.flush()

@@ -139,9 +139,44 @@ def test_limits_that_make_no_sense():
         SentenceSplitter(max_chars=0)
 
 
-WORDS = st.sampled_from(
-    ["Hello", "the", "Mr.", "U.S.", "3.14", "p.m.", "I", "It", "no.", "5", "end.", "what?!", "...", "…", "“Yes.”", " ", " ", " ", "\n", "\n\n", "\t", ", ", " - ", "1. ", "```", "`", "**", "。", "「是？」", "،", "😀", "x" * 30, ".", '"']
-)
+SIGNS = [
+    " ",
+    " ",
+    " ",
+    "\n",
+    "\n\n",
+    "\t",
+    ", ",
+    " - ",
+    "1. ",
+    "```",
+    "`",
+    "**",
+    "。",
+    "「是？」",
+    "،",
+    "😀",
+    ".",
+    '"',
+]
+ATOMS = [
+    "Hello",
+    "the",
+    "Mr.",
+    "U.S.",
+    "3.14",
+    "p.m.",
+    "I",
+    "It",
+    "no.",
+    "5",
+    "end.",
+    "what?!",
+    "...",
+    "…",
+    "“Yes.”",
+]
+WORDS = st.sampled_from([*SIGNS, *ATOMS, "x" * 30])
 TEXTS = st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=60).map("".join))
 LIMITS = st.tuples(st.integers(0, 60), st.integers(1, 80))
 

@@ -230,10 +230,16 @@ class Call:
         self.turn = FakeTurn(wait)
         self.brain = brain or FakeBrain()
         self.tts = FakeTTS()
-        parts = {"vad": FakeVAD(), "turn": self.turn, "stt": self.stt, "llm": self.brain, "tts": self.tts}
+        parts = {
+            "vad": FakeVAD(),
+            "turn": self.turn,
+            "stt": self.stt,
+            "llm": self.brain,
+            "tts": self.tts,
+        }
         self.provider = CascadeProvider({"metadata": {**parts, **(metadata or {})}, **config})
         self.told: list[tuple[float, Any]] = []
-        self.provider.on_event = self._take  # type: ignore[method-assign, assignment]
+        self.provider.on_event = self._take
 
     def _take(self, event: Any) -> None:
         self.told.append((asyncio.get_running_loop().time(), event))
@@ -266,7 +272,9 @@ class Call:
         """The time of the nth event of a kind."""
         return [t for t, e in self.told if type(e) is kind][n]
 
-    def names(self, *, without: tuple[type[Any], ...] = (ev.AudioOutputChunk, ev.TimingStage)) -> list[str]:
+    def names(
+        self, *, without: tuple[type[Any], ...] = (ev.AudioOutputChunk, ev.TimingStage)
+    ) -> list[str]:
         """The types of events in order, chunks left out."""
         return [str(e.type) for _, e in self.told if type(e) not in without]
 

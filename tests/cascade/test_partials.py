@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from voxengine.providers.cascade.partials import StablePrefix
 
-_WORD = st.sampled_from(["go", "forward,", "Forward", "ten", "10", "meters.", "meters", "and", "—", "then"])
+_WORD = st.sampled_from(
+    ["go", "forward,", "Forward", "ten", "10", "meters.", "meters", "and", "—", "then"]
+)
 _TEXT = st.lists(_WORD, max_size=12).map(" ".join)
 
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.cascade.fakes import Call, FakeBrain, call as tool_call, silence
+from tests.cascade.fakes import Call, FakeBrain, silence
+from tests.cascade.fakes import call as tool_call
 from voxengine import events as ev
 from voxengine.conversation import Item
 from voxengine.errors import ConfigurationError, MessageError
 from voxengine.providers.cascade.parts import Message, ToolCall
 
-MOVE = [{"name": "move", "description": "Moves.", "parameters": {"type": "object", "properties": {}}}]
+MOVE = [
+    {"name": "move", "description": "Moves.", "parameters": {"type": "object", "properties": {}}}
+]
 
 
 def after_tools(*before: Any, then: str = "Done.") -> FakeBrain:
@@ -37,11 +40,19 @@ async def test_a_tool_round() -> None:
         assert [e.is_partial for e in call.all(ev.TextOutput)].count(False) == 2
         assert brain.asked[1] == [
             Message("user", "go"),
-            Message("assistant", "I am going. ", tool_calls=(ToolCall(invoked.call_id, "move", '{"n": 10}'),)),
+            Message(
+                "assistant",
+                "I am going. ",
+                tool_calls=(ToolCall(invoked.call_id, "move", '{"n": 10}'),),
+            ),
             Message("tool", '{"ok": true}', call_id=invoked.call_id),
         ]
         names = call.names()
-        assert names.index("text_chunk") < names.index("function_invoked") < names.index("response_completed")
+        assert (
+            names.index("text_chunk")
+            < names.index("function_invoked")
+            < names.index("response_completed")
+        )
         assert brain.tools == [["move"], ["move"]]
         assert names.count("response_started") == names.count("response_completed") == 1
 
@@ -58,7 +69,12 @@ async def test_the_answer_waits_for_all_results() -> None:
         assert len(brain.asked) == 1
         await call.provider.send_tool_result(one.call_id, "1")
         await asyncio.sleep(1)
-        assert [(m.role, m.text) for m in brain.asked[1]] == [("user", "go"), ("assistant", ""), ("tool", "1"), ("tool", "2")]
+        assert [(m.role, m.text) for m in brain.asked[1]] == [
+            ("user", "go"),
+            ("assistant", ""),
+            ("tool", "1"),
+            ("tool", "2"),
+        ]
         with pytest.raises(MessageError) as caught:
             await call.provider.send_tool_result("other", "3")
         assert caught.value.code == "unknown_call"
@@ -73,7 +89,9 @@ async def test_a_brain_that_calls_for_ever_has_to_answer_at_last() -> None:
     async with Call(brain=brain, tools=MOVE, metadata={"tool_rounds": 3, "apology": False}) as call:
         call.provider.on_event(
             "function_invoked",
-            lambda e: asyncio.get_running_loop().create_task(call.provider.send_tool_result(e.call_id, "ok")),
+            lambda e: asyncio.get_running_loop().create_task(
+                call.provider.send_tool_result(e.call_id, "ok")
+            ),
         )
         await call.provider.send_text("go")
         await asyncio.sleep(1)
@@ -82,7 +100,9 @@ async def test_a_brain_that_calls_for_ever_has_to_answer_at_last() -> None:
 
 
 async def test_a_tool_that_never_returns() -> None:
-    async with Call(brain=after_tools(tool_call("move")), tools=MOVE, metadata={"tool_timeout": 30}) as call:
+    async with Call(
+        brain=after_tools(tool_call("move")), tools=MOVE, metadata={"tool_timeout": 30}
+    ) as call:
         await call.provider.send_text("go")
         await asyncio.sleep(40)
         assert [e.code for e in call.all(ev.ResponseError)] == ["timeout"]
@@ -105,7 +125,9 @@ async def test_a_barge_in_during_a_tool() -> None:
 async def test_history_with_tools() -> None:
     items = [
         Item(id="1", text="go", status="completed"),
-        Item(id="2", kind="function_call", role="assistant", call_id="c", name="move", arguments="{}"),
+        Item(
+            id="2", kind="function_call", role="assistant", call_id="c", name="move", arguments="{}"
+        ),
         Item(id="3", kind="function_output", role="tool", call_id="c", output="ok"),
         Item(id="4", role="assistant", text="Done.", status="completed"),
         Item(id="5", role="system", text="The user is in a hurry."),
@@ -135,7 +157,9 @@ async def test_the_memory_is_bounded() -> None:
         await call.provider.add_conversation_history(items)
         await call.provider.send_text("last")
         await asyncio.sleep(0.1)
-        assert [m.text for m in call.brain.asked[0]] == [f"text {n}" for n in range(41, 50)] + ["last"]
+        assert [m.text for m in call.brain.asked[0]] == [f"text {n}" for n in range(41, 50)] + [
+            "last"
+        ]
 
 
 async def test_tools_in_either_form() -> None:

@@ -9,7 +9,13 @@ import pytest
 
 from tests.cascade.fakes import Call, FakeBrain, FakeSTT, FakeTTS, FakeVAD, Voice, silence
 from voxengine import events as ev
-from voxengine.errors import ConfigurationError, ConnectionError, ModelError, ProviderError, UnsupportedFeatureError
+from voxengine.errors import (
+    ConfigurationError,
+    ConnectionError,
+    ModelError,
+    ProviderError,
+    UnsupportedFeatureError,
+)
 from voxengine.providers import create_provider
 from voxengine.providers.cascade import CascadeProvider
 from voxengine.providers.cascade.settings import APOLOGY
@@ -42,7 +48,9 @@ async def test_a_brain_that_fails(steps: list[Any], code: str, after: float) -> 
         (error,) = call.all(ev.ResponseError)
         assert error.code == code
         assert error.error
-        assert call.at(ev.ResponseError) - call.at(ev.ResponseStarted) == pytest.approx(after, abs=0.1)
+        assert call.at(ev.ResponseError) - call.at(ev.ResponseStarted) == pytest.approx(
+            after, abs=0.1
+        )
         # The caller hears that something is wrong, in a response of its own.
         assert call.spoken().endswith(APOLOGY)
         assert "Half" not in call.spoken()
@@ -193,7 +201,9 @@ class Bug(FakeBrain):
     ],
     ids=["slow", "wrong model", "refused", "bug", "unknown", "no part"],
 )
-async def test_a_part_that_cannot_be_loaded(part: dict[str, Any], error: type[Exception], code: str) -> None:
+async def test_a_part_that_cannot_be_loaded(
+    part: dict[str, Any], error: type[Exception], code: str
+) -> None:
     call = Call(metadata=part)
     with pytest.raises(error):
         await call.provider.connect()
@@ -230,7 +240,9 @@ def test_general_settings_that_make_no_sense() -> None:
 async def test_settings_in_mid_call() -> None:
     async with Call(voice="marin") as call:
         assert [e.code for e in call.all(ev.SystemWarning)] == ["voice_replaced"]
-        await call.provider.update_session(voice="two", instructions="Be brief.", turn_detection="none")
+        await call.provider.update_session(
+            voice="two", instructions="Be brief.", turn_detection="none"
+        )
         assert call.all(ev.SessionUpdated)[0].settings["voice"] == "two"
         await call.provider.send_text("hello")
         await asyncio.sleep(2)
@@ -248,6 +260,8 @@ def test_the_registered_providers() -> None:
     local = create_provider("local")
     assert local.capabilities.on_device
     assert local.capabilities.supports("continues_after_tool")
-    assert not create_provider("cascade", {"metadata": {"llm": "openai-chat/x"}}).capabilities.on_device
+    assert not create_provider(
+        "cascade", {"metadata": {"llm": "openai-chat/x"}}
+    ).capabilities.on_device
     assert create_provider("cascade").capabilities.on_device
     assert create_provider("local", {"model": "openai-chat/x"}).capabilities.on_device is False

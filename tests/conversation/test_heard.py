@@ -43,8 +43,7 @@ def test_words_are_spread_evenly_where_nothing_better_is_known(
         (500, "Hi."),
         (800, "Hi."),
         (899, "Hi. How"),
-        (950, "Hi. How"),
-        (960, "Hi. How are"),
+        (950, "Hi. How are"),
         (1000, "Hi. How are you?"),
     ],
 )

@@ -26,8 +26,19 @@ def test_an_hour_takes_no_time():
 async def test_timers_fire_at_their_time_and_in_their_order():
     loop = asyncio.get_running_loop()
     fired: list[tuple[float, str]] = []
-    for when, name in ((0.3, "c"), (0.1, "a"), (0.2, "b1"), (0.2, "b2"), (0.2, "b3"), (1e-6, "first")):
-        loop.call_later(when, lambda name=name: fired.append((loop.time(), name)))
+
+    def fire(name: str) -> None:
+        fired.append((loop.time(), name))
+
+    for when, name in (
+        (0.3, "c"),
+        (0.1, "a"),
+        (0.2, "b1"),
+        (0.2, "b2"),
+        (0.2, "b3"),
+        (1e-6, "first"),
+    ):
+        loop.call_later(when, fire, name)
     await advance(1)
     assert fired == [(1e-6, "first"), (0.1, "a"), (0.2, "b1"), (0.2, "b2"), (0.2, "b3"), (0.3, "c")]
     assert loop.time() == 1.0
@@ -106,7 +117,7 @@ async def test_the_result_of_a_thread_comes_before_the_next_timer():
     for i in range(50):
         deadline = loop.time() + 1e-6
         async with asyncio.timeout_at(deadline):
-            assert await asyncio.to_thread(lambda i=i: i) == i
+            assert await asyncio.to_thread(int, i) == i
         assert loop.time() < deadline
 
 
@@ -200,7 +211,7 @@ def test_a_deadlock_with_open_sockets_is_told_after_some_patience():
 
 def test_virtual_time_is_limited():
     async def main() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - it waits for nothing, that is the point
             await asyncio.sleep(60)
 
     with pytest.raises(TimeLimitError, match="86400 virtual seconds"):
@@ -209,7 +220,7 @@ def test_virtual_time_is_limited():
 
 def test_real_time_is_limited():
     async def main() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
 
     with pytest.raises(TimeLimitError, match=r"0\.02 real seconds"):

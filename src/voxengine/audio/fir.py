@@ -10,11 +10,11 @@ so far minus output so far):
     8 <-> 16 kHz      115-118 ms   61 ms    0.3 ms                         3.0 ms
     8 <-> 24 kHz      73-75 ms     40 ms    0.2 ms                         3.0 ms
     16 <-> 24, 48     37-38 ms     20 ms    0.1 ms                         1.5 ms
-    time per frame    10-18 us     8-17 us  10-19 us                       9-25 us
+    time per frame    5-9 us       5-9 us   5-11 us                        12-21 us
 
 So a frame of telephone audio would reach the recogniser 40 ms later than it could, and half of the
 frames would come out empty. A finite filter of 24 periods of the lower rate on each side waits for
-nothing but those.
+nothing but those. It costs ten microseconds a frame more.
 """
 
 from __future__ import annotations
@@ -129,16 +129,17 @@ class Polyphase:
             # complete samples count.
             padded = np.zeros(needed, np.float32)
             padded[: len(held)] = held
-        step = padded.itemsize
-        rows = np.lib.stride_tricks.as_strided(
-            padded, (blocks, self._width), (self._block_in * step, step)
-        )
-        out = (np.ascontiguousarray(rows) @ self._matrix).ravel()[self._given : complete]
+        # Overlapping rows of the one buffer; made by hand, as numpy's helper for it takes longer than
+        # the product does.
+        shape, strides = (blocks, self._width), (4 * self._block_in, 4)
+        rows: NDArray[np.float32] = np.ndarray(shape, np.float32, padded, 0, strides)
+        out = (rows.copy() @ self._matrix).ravel()[self._given : complete]
         whole = complete // self._block_out
         # A copy, so that a short rest does not keep a long chunk alive.
         self._held = held[whole * self._block_in :].copy()
         self._given = complete - whole * self._block_out
         self._made += len(out)
         np.rint(out, out=out)
-        np.clip(out, -32768, 32767, out=out)
+        np.maximum(out, -32768, out=out)
+        np.minimum(out, 32767, out=out)
         return out.astype(np.int16)

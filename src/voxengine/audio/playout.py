@@ -80,7 +80,7 @@ class _Item:
         total = self.folded
         for piece in self.pieces:
             total += piece.heard(now)
-        return max(total, self.acked)
+        return total
 
 
 class PlayoutClock:
@@ -222,8 +222,9 @@ class PlayoutClock:
         if ms < item.folded:
             return
         shift = self._disagreement(item, ms, now)
-        if shift and not (complete and shift > 0):
-            self._shift(shift)
+        if shift > 0 and (complete or self._overtaken(item)):
+            return
+        self._shift(shift)
 
     def _disagreement(self, item: _Item, ms: float, now: float) -> float:
         """Seconds by which the listener is later (or, below zero, earlier) at position `ms` than was computed."""
@@ -240,6 +241,15 @@ class PlayoutClock:
             position += piece.ms
             ended = piece.end
         return 0.0 if ended is None else now - ended
+
+    def _overtaken(self, item: _Item) -> bool:
+        """Whether the client has reported something that plays after this item."""
+        for piece in reversed(self._pieces):
+            if piece.item is item:
+                return False
+            if piece.item.acked > 0:
+                return True
+        return False
 
     def _shift(self, seconds: float) -> None:
         for piece in self._pieces:

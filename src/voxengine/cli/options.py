@@ -103,11 +103,10 @@ def load_config(
 
 
 def _on_device(provider: str) -> bool:
-    from voxengine.providers.capabilities import Capabilities
-    from voxengine.providers.registry import get_provider
+    from voxengine.cli.needs import capabilities_of
 
-    capabilities = getattr(get_provider(provider), "capabilities", None)
-    return isinstance(capabilities, Capabilities) and capabilities.on_device
+    capabilities = capabilities_of(provider)
+    return capabilities is not None and capabilities.on_device
 
 
 def _read_settings(pairs: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

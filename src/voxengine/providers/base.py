@@ -10,13 +10,14 @@ provider takes the events by setting `on_event`, by `on_event(type, handler)`, o
 
 from __future__ import annotations
 
-import base64
 import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
+
+import pybase64
 
 from voxengine.audio.formats import AudioFormat as AudioFormat
 from voxengine.audio.formats import check_audio
@@ -110,6 +111,9 @@ class BaseProvider(ABC):
         #: The vendor's id of the session, once connected.
         self.session_id: str | None = None
         self.state: ConnectionState = ConnectionState.DISCONNECTED
+        #: Seconds that `connect` may take where that is not a matter of the network but of loading models; None
+        #: leaves it to the engine's `connect_timeout`.
+        self.load_timeout: float | None = None
         self._clock: Clock | None = None
         self._sink: Callable[[ProviderEvent], Any] | None = None
         self._bus: EventBus | None = None
@@ -349,7 +353,7 @@ def _audio_of(values: Mapping[str, Any], provider: str) -> bytes:
     audio = values.get("audio", values.get("audio_data"))
     if isinstance(audio, str):
         try:
-            return base64.b64decode(audio, validate=True)
+            return pybase64.b64decode(audio, validate=True)
         except ValueError:
             raise AudioError("audio given as text is base64, and this is not", provider=provider) from None
     if isinstance(audio, (bytes, bytearray, memoryview)):

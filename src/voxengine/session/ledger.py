@@ -39,7 +39,7 @@ class LegUsage(msgspec.Struct):
     input_audio_seconds: float = 0.0
     output_audio_seconds: float = 0.0
     characters: int = 0
-    cost: float | None = None
+    cost: float | None = 0.0
 
 
 class Ledger:
@@ -63,7 +63,9 @@ class Ledger:
         leg.responses += 1
         for name in _COUNTS:
             setattr(leg, name, getattr(leg, name) + getattr(event, name))
-        leg.cost = 0.0 if event.provider in self._on_device else price(leg)
+        # Each report by itself: the price of a token can depend on the length of one request.
+        cost = 0.0 if event.provider in self._on_device else price(event)
+        leg.cost = None if cost is None or leg.cost is None else leg.cost + cost
         return leg
 
     @property

@@ -71,7 +71,7 @@ class Leg:
         self.provider.on_event = self._on_event
         self._tell(ConnectionStarting)
         try:
-            async with asyncio.timeout(self._config.connect_timeout):
+            async with asyncio.timeout(self._connect_budget):
                 if await self.provider.connect() is False:
                     raise ConnectionError(f"provider {self.name!r} did not connect", provider=self.name)
             if history:
@@ -90,6 +90,10 @@ class Leg:
             raise error from failure
         self._up = converter_for(self._config.input_format, self.provider.get_audio_format())
         self._tell(ConnectionEstablished)
+
+    @property
+    def _connect_budget(self) -> float:
+        return self.provider.load_timeout or self._config.connect_timeout
 
     async def close(self, quiet: bool = False) -> None:
         """Disconnect, within a budget. Raises nothing: there is nobody left to do anything about it."""
@@ -169,7 +173,7 @@ class Leg:
                 failure.provider = failure.provider or self.name
             return failure
         if isinstance(failure, TimeoutError):
-            words, code = f"no connection within {self._config.connect_timeout:g} s", "timeout"
+            words, code = f"no connection within {self._connect_budget:g} s", "timeout"
         elif isinstance(failure, builtins.ConnectionRefusedError):
             words, code = str(failure), "refused"
         else:

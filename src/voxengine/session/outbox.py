@@ -23,7 +23,7 @@ class Outbox:
     `on_error(exception)` is told of a call that failed and that nobody waits for.
     """
 
-    #: Calls that may wait. More means that the provider takes none, and the caller is told so.
+    #: Calls that may wait. More means that the provider takes none: then the newest fails at once.
     LIMIT = 512
 
     def __init__(self, provider: str, budget: float, on_error: Callable[[Exception], None]) -> None:
@@ -32,20 +32,25 @@ class Outbox:
         self._on_error = on_error
         self._calls: deque[tuple[Call, asyncio.Future[Any] | None, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def put(self, call: Call, *, quiet: bool = False) -> None:
         """Make a call when its turn comes. `quiet`: its failure is of no interest."""
-        self._add(call, None, quiet)
+        refused = self._add(call, None, quiet)
+        if refused is not None and not quiet:
+            self._on_error(refused)
 
-    async def do(self, call: Call) -> Any:
-        """Make a call when its turn comes, and wait for it.
+    def do(self, call: Call) -> asyncio.Future[Any]:
+        """Make a call when its turn comes, which is settled now; the future is its result.
 
-        Raises:
+        Raises (out of the future):
             ProviderError: it failed, or took longer than the budget (`code` is "timeout").
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._add(call, future, False)
-        return await future
+        refused = self._add(call, future, False)
+        if refused is not None:
+            future.set_exception(refused)
+        return future
 
     async def flush(self) -> None:
         """Wait until all that was put in has been done."""
@@ -53,20 +58,26 @@ class Outbox:
             await asyncio.wait([self._task])
 
     def close(self) -> None:
-        """Drop what waits; those who wait for it are told."""
+        """Drop what waits; those who wait for it are told. Nothing is taken any more."""
+        self._closed = True
         while self._calls:
             _, future, _ = self._calls.popleft()
             if future is not None and not future.done():
-                future.set_exception(self._closed())
+                future.set_exception(self._lost())
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
-    def _closed(self) -> ConnectionError:
+    def _lost(self) -> ConnectionError:
         return ConnectionError("the connection was closed before this was sent", provider=self._provider, code="closed")
 
-    def _add(self, call: Call, future: asyncio.Future[Any] | None, quiet: bool) -> None:
+    def _add(
+        self, call: Call, future: asyncio.Future[Any] | None, quiet: bool
+    ) -> ProviderError | None:
+        """Put a call into the queue; the error if that cannot be done."""
+        if self._closed:
+            return self._lost()
         if len(self._calls) >= self.LIMIT:
-            raise ProviderError(
+            return ProviderError(
                 f"{self.LIMIT} calls wait for provider {self._provider!r}, which takes none",
                 provider=self._provider,
                 code="overloaded",
@@ -75,6 +86,7 @@ class Outbox:
         self._calls.append((call, future, quiet))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="voxengine-outbox")
+        return None
 
     async def _work(self) -> None:
         try:
@@ -89,7 +101,7 @@ class Outbox:
                 result = await call()
         except asyncio.CancelledError:
             if future is not None and not future.done():
-                future.set_exception(self._closed())
+                future.set_exception(self._lost())
             raise
         except Exception as failure:
             error = self._late(failure) if isinstance(failure, TimeoutError) else failure

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from voxengine.session.ledger import LegUsage
+from voxengine.events import UsageUpdated
 
 __all__ = ["price"]
 
 
-def price(leg: LegUsage) -> float | None:
-    """US dollars for what a leg used; None when the model's price is not known."""
+def price(used: UsageUpdated) -> float | None:
+    """US dollars for what a provider reports; None when the price is not known.
+
+    The lists are in tokens: seconds and characters have a price only as what comes beside them.
+    """
     library = _library()
-    if library is None or not leg.model:
+    if library is None or not used.model:
         return None
     usage = library.Usage(
-        input_tokens=leg.input_text_tokens + leg.input_audio_tokens,
-        cache_read_tokens=leg.cached_text_tokens + leg.cached_audio_tokens,
-        output_tokens=leg.output_text_tokens + leg.output_audio_tokens,
-        input_audio_tokens=leg.input_audio_tokens,
-        cache_audio_read_tokens=leg.cached_audio_tokens,
-        output_audio_tokens=leg.output_audio_tokens,
+        input_tokens=used.input_text_tokens + used.input_audio_tokens,
+        cache_read_tokens=used.cached_text_tokens + used.cached_audio_tokens,
+        output_tokens=used.output_text_tokens + used.output_audio_tokens,
+        input_audio_tokens=used.input_audio_tokens,
+        cache_audio_read_tokens=used.cached_audio_tokens,
+        output_audio_tokens=used.output_audio_tokens,
     )
+    if not (usage.input_tokens or usage.output_tokens) and (
+        used.input_audio_seconds or used.output_audio_seconds or used.characters
+    ):
+        return None
     try:
-        return float(library.calc_price(usage, model_ref=leg.model).total_price)
+        return float(library.calc_price(usage, model_ref=used.model).total_price)
     except (LookupError, ValueError):
         return None  # a model of one's own has no list price
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import functools
 import inspect
+import json
 import re
 import threading
 import typing
@@ -23,6 +25,8 @@ __all__ = ["Tool", "Toolbox"]
 MAX_THREADS = 32
 #: Bytes of a result that the assistant is told; beyond that no model would read it.
 MAX_RESULT = 256 * 1024
+#: Characters of an error's message that it is told.
+MAX_WORDS = 1000
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -49,7 +53,7 @@ class Tool:
             raise ToolError(f"a tool's name is 1 to 64 letters, digits, '_' or '-', not {self.name!r}")
         if timeout is not None and timeout <= 0:
             raise ToolError(f"tool {self.name!r}: a timeout is a number of seconds above 0, not {timeout!r}")
-        text, about = _read_docstring(inspect.getdoc(function) or "")
+        text, about = _read_docstring(inspect.getdoc(_without_partial(function)) or "")
         self.description = description or text
         #: Seconds that a call may take; None is the engine's default.
         self.timeout = timeout
@@ -139,7 +143,13 @@ class Toolbox:
         except TimeoutError as failure:
             expired = code == "raised" and budget.expired()
             code, words = ("timeout", f"no result within {limit:g} s") if expired else (code, _words(failure))
-        except Exception as failure:
+        except asyncio.CancelledError as failure:
+            # That of this call, unless the tool waited for something that was cancelled.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            words = _words(failure)
+        except (Exception, SystemExit) as failure:
             words = _words(failure)
         output = msgspec.json.encode({"error": words}).decode()
         return ToolFinished(call_id, output, code, f"tool {name!r}: {words}", (clock() - started) * 1000)
@@ -169,6 +179,8 @@ class _DaemonThreads(concurrent.futures.Executor):
                 if future.set_running_or_notify_cancel():
                     try:
                         future.set_result(fn(*args, **kwargs))
+                    except StopIteration as failure:  # which a future cannot hold
+                        future.set_exception(RuntimeError(_words(failure)))
                     except BaseException as failure:
                         future.set_exception(failure)
             finally:
@@ -186,21 +198,33 @@ def as_output(name: str, result: Any) -> str:
     """
     if result is None:
         return '{"ok": true}'
-    if isinstance(result, str):
-        output = result
-    else:
-        try:
-            output = msgspec.json.encode(result).decode()
-        except (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError) as failure:
-            raise ToolError(f"the result of {name!r}, a {type(result).__name__}, is not JSON: {failure}") from None
-    if len(output) > MAX_RESULT:
-        raise ToolError(f"the result of {name!r} is {len(output)} characters; at most {MAX_RESULT} can be told")
+    try:
+        if isinstance(result, str):
+            output = result
+        else:
+            # Bytes stay what they are, so that they are refused, as NaN is: neither is JSON.
+            plain = msgspec.to_builtins(result, builtin_types=(bytes, bytearray, memoryview))
+            output = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(output.encode())
+    except (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError) as failure:
+        kind = type(result).__name__
+        raise ToolError(f"the result of {name!r}, a {kind}, is not JSON: {_words(failure)}") from None
+    if size > MAX_RESULT:
+        raise ToolError(f"the result of {name!r} is {size} bytes; at most {MAX_RESULT} can be told")
     return output
 
 
 def _words(failure: BaseException) -> str:
-    text = str(failure) or type(failure).__name__
-    return text if isinstance(failure, ToolError) else f"{type(failure).__name__}: {text}"
+    """What an exception says, fit to be sent."""
+    name = type(failure).__name__
+    try:
+        text = str(failure)
+    except Exception:
+        text = ""
+    if not isinstance(failure, ToolError):
+        text = f"{name}: {text}" if text else name
+    # A path, say, can hold what UTF-8 cannot.
+    return (text or name)[:MAX_WORDS].encode("utf-8", "replace").decode()
 
 
 # -- describing a function
@@ -209,7 +233,7 @@ def _words(failure: BaseException) -> str:
 def _parameter_types(name: str, function: Callable[..., Any]) -> dict[str, tuple[Any, bool]]:
     """Of each parameter: its type, and whether it has to be given."""
     try:
-        hints = typing.get_type_hints(function, include_extras=True)
+        hints = typing.get_type_hints(_code_of(function), include_extras=True)
     except Exception as failure:
         raise ToolError(f"tool {name!r}: its type hints cannot be read: {failure}") from None
     types: dict[str, tuple[Any, bool]] = {}
@@ -220,6 +244,18 @@ def _parameter_types(name: str, function: Callable[..., Any]) -> dict[str, tuple
             raise ToolError(f"tool {name!r}: parameter {parameter.name!r} cannot be given by name")
         types[parameter.name] = (hints.get(parameter.name, str), parameter.default is parameter.empty)
     return types
+
+
+def _without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _code_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the type hints are: of an object that can be called, at its `__call__`."""
+    function = _without_partial(function)
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def _schema(name: str, types: dict[str, tuple[Any, bool]], about: dict[str, str]) -> dict[str, Any]:

@@ -150,9 +150,10 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
                 executor = ThreadPoolExecutor(thread_name_prefix="voxengine-virtual")
                 self._default_executor = executor
         work = executor.submit(func, *args)
-        self._holds += 1
         future = asyncio.wrap_future(work, loop=self)
-        # Registered after the future's own callback, so that the result is on the loop before the clock is let go.
+        # Until both are done: a thread may end before the loop knows of its result, or when it no longer asks for it.
+        self._holds += 2
+        future.add_done_callback(lambda _: self._release())
         work.add_done_callback(lambda _: self._release_soon())
         return future
 

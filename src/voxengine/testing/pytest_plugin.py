@@ -212,43 +212,42 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
         runner.close()
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-) -> object | None:
-    """Run an async fixture of one of our tests on the test's loop."""
+) -> Generator[None, object, object]:
+    """Run an async fixture of one of our tests on the test's loop: pytest is given a plain function in its place."""
     function: Any = fixturedef.func
-    generator = inspect.isasyncgenfunction(function)
-    if not generator and not inspect.iscoroutinefunction(function):
-        return None
-    runner = _runner_of(request.node) if fixturedef.scope == "function" else None
+    is_async = inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function)
+    runner = _runner_of(request.node) if is_async and fixturedef.scope == "function" else None
     if runner is None:
-        return None
-    if request.instance is not None:
-        function = function.__get__(request.instance)
+        return (yield)
     runner.fixtures = True
-    key = fixturedef.cache_key(request)  # type: ignore[arg-type]
-    arguments = {name: request.getfixturevalue(name) for name in fixturedef.argnames}
+    definition: Any = fixturedef
+    definition.func = _plain_fixture(_bound(function, request.instance), runner)
     try:
-        if generator:
-            steps = function(**arguments)
-            value = runner.run(anext(steps))
-            fixturedef.addfinalizer(functools.partial(_finish, runner, steps))
-        else:
-            value = runner.run(function(**arguments))
-    except BaseException as failure:
-        fixturedef.cached_result = (None, key, (failure, failure.__traceback__))
-        raise
-    fixturedef.cached_result = (value, key, None)
-    return value  # type: ignore[no-any-return]
+        return (yield)
+    finally:
+        definition.func = function
 
 
-def _finish(runner: _TestRunner, steps: Any) -> None:
-    async def last_step() -> None:
-        try:
-            await anext(steps)
-        except StopAsyncIteration:
-            return
-        raise RuntimeError("an async fixture yields once")
+def _bound(function: Any, instance: Any) -> Any:
+    """A method of the test's class belongs to the test's own instance, not to the one that pytest found it on."""
+    own = hasattr(function, "__self__") and isinstance(instance, type(function.__self__))
+    return function.__func__.__get__(instance) if own else function
 
-    runner.run(last_step())
+
+def _plain_fixture(function: Any, runner: _TestRunner) -> Callable[..., Any]:
+    def value(**arguments: Any) -> Any:
+        return runner.run(function(**arguments))
+
+    def steps(**arguments: Any) -> Generator[Any, None, None]:
+        generator = function(**arguments)
+        while True:
+            try:
+                step = runner.run(anext(generator))
+            except StopAsyncIteration:
+                return
+            yield step
+
+    return steps if inspect.isasyncgenfunction(function) else value

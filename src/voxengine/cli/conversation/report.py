@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from voxengine.cli.conversation.figures import STAGES, Figures
+from voxengine.cli.conversation.figures import Figures
+from voxengine.cli.conversation.waterfall import print_waterfall
 from voxengine.cli.exits import redacted
 
 if TYPE_CHECKING:
@@ -66,12 +67,8 @@ def print_summary(console: Console, engine: VoiceEngine, figures: Figures) -> No
         table.add_row(
             "barge-in", Text(f"{cut.reason}, after {cut.heard_ms / 1000:.2f} s of speech")
         )
-    for name, values in engine.get_metrics()["latency"].items():
-        table.add_row(
-            "latency",
-            f"{STAGES[name]}: median {values['median']:.0f} ms, slowest {values['max']:.0f} ms",
-        )
     table.add_row("cost", money(engine.usage.cost))
+    print_waterfall(console, figures.turns)
     console.print()
     console.print(table)
 

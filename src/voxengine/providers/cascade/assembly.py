@@ -79,7 +79,8 @@ class Parts:
         close = getattr(self.brain, "close", None)
         if close is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(close(), _CLOSING)
+                async with asyncio.timeout(_CLOSING):
+                    await close()
 
 
 def _part(kind: str, protocol: type[Any], settings: CascadeSettings, config: ProviderConfig) -> Any:

@@ -178,7 +178,7 @@ class Dialogue:
 
     def _answer(self, turn: Utterance, failure: ProviderError | None) -> None:
         # A response that began while the user was speaking is overtaken by what was said.
-        self._stop("turn_detected")
+        self._stop("turn_detected", only_response=True)
 
         async def ready() -> bool:
             if failure is not None:
@@ -207,7 +207,10 @@ class Dialogue:
         async def words(_: Sequence[ToolSpec]) -> AsyncIterator[BrainEvent]:
             yield BrainText(text)
 
-        self._start(words, self._complete, apology=apology)
+        async def ready() -> bool:
+            return True
+
+        self._start(words, ready, apology=apology)
 
     def user_wrote(self, text: str) -> None:
         """The user typed something: answer it, instead of what is being answered."""
@@ -311,6 +314,7 @@ class Dialogue:
         answered, self._answered = self._answered, None
         self._reply = self._task = None
         if reply is not None and task is not None:
+            reply.stop()
             task.cancel()
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)

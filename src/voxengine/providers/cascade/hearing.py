@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.resample import Converter
 from voxengine.errors import MessageError, ProviderError
+from voxengine.providers.cascade.listener import Listener
 from voxengine.providers.cascade.parts import INPUT_RATE, TurnDetector, VADStream
 from voxengine.providers.cascade.segmenter import Change, Segmenter
 from voxengine.providers.cascade.settings import CascadeSettings
@@ -23,7 +24,7 @@ from voxengine.providers.cascade.watch import as_provider_error
 if TYPE_CHECKING:
     from voxengine.providers.cascade.parts import Samples
 
-__all__ = ["Hearing", "Listener"]
+__all__ = ["Hearing"]
 
 #: Silence after speech that still goes into the turn's audio; more of it teaches the recogniser nothing. In ms.
 _TAIL_MS = 600.0
@@ -35,34 +36,6 @@ _SLICE_MS = 1000
 _MAX_WAITING = 4
 #: The longest that a sender of large chunks is waited for before it counts as stalled. In ms.
 _MAX_STALL_MS = 1000.0
-
-
-class Listener(Protocol):
-    """Who is told what was heard. All are called on the event loop, in order."""
-
-    def min_speech_ms(self) -> float:
-        """How much speech it takes to count, as things stand."""
-
-    def goes_on(self, turn: Utterance, before_ms: float) -> bool:
-        """Whether nothing of the answer to this turn had been heard `before_ms` ago."""
-
-    def speech_started(self, turn: Utterance, audio_ms: float) -> None:
-        """The user speaks: the first time in this turn, or again."""
-
-    def speech_ended(self, turn: Utterance, audio_ms: float, lag_ms: float) -> None:
-        """The user fell silent `lag_ms` ago."""
-
-    def partial(self, turn: Utterance, text: str) -> None:
-        """The user's words so far."""
-
-    def turn_ended(self, turn: Utterance, audio_ms: float) -> None:
-        """The turn is over and its words are there (`turn.result()`)."""
-
-    def committed(self, turn: Utterance, audio_ms: float) -> None:
-        """The application declared the turn over; `transcribed` follows."""
-
-    def transcribed(self, turn: Utterance) -> None:
-        """The words of a committed turn are there."""
 
 
 class Hearing:

@@ -40,7 +40,8 @@ class Entry:
             return []
         told = [Message(self.role, text, tool_calls=calls)]
         told += [
-            Message("tool", self.results.get(c.call_id, _NO_RESULT), call_id=c.call_id) for c in calls
+            Message("tool", self.results.get(c.call_id, _NO_RESULT), call_id=c.call_id)
+            for c in calls
         ]
         return told
 

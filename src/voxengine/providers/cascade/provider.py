@@ -15,53 +15,20 @@ from voxengine.config import ProviderConfig
 from voxengine.conversation import Item
 from voxengine.errors import (
     AudioError,
-    ConfigurationError,
     ConnectionError,
     MessageError,
     ProviderError,
     UnsupportedFeatureError,
     VoiceEngineError,
 )
-from voxengine.providers.base import BaseProvider
-from voxengine.providers.capabilities import Capabilities
-from voxengine.providers.cascade.assembly import Parts, is_on_device, tool_specs
+from voxengine.providers.base import BaseProvider, ConnectionState
+from voxengine.providers.cascade.abilities import CASCADE, check_config, of_instance
+from voxengine.providers.cascade.assembly import Parts
 from voxengine.providers.cascade.dialogue import Dialogue
 from voxengine.providers.cascade.settings import CascadeSettings
 from voxengine.providers.cascade.watch import within
 
-__all__ = ["CASCADE", "CascadeProvider"]
-
-#: What a cascade can do, whatever it is made of.
-CASCADE = Capabilities(
-    input_formats=(
-        AudioFormat(sample_rate=16000),
-        AudioFormat(sample_rate=24000),
-        AudioFormat(sample_rate=8000),
-        AudioFormat(sample_rate=48000),
-        AudioFormat("g711_ulaw", 8000),
-        AudioFormat("g711_alaw", 8000),
-    ),
-    output_formats=(AudioFormat(sample_rate=24000),),
-    text_output=True,
-    turn_detection=("server_vad", "client"),
-    vad_events=True,
-    auto_response=True,
-    self_interrupting=True,
-    input_transcription=True,
-    partial_transcripts=True,
-    cancel=True,
-    truncate=True,
-    commit=True,
-    clear=True,
-    delete=True,
-    say=True,
-    tools=True,
-    parallel_tools=True,
-    continues_after_tool=True,
-    history="items",
-    system_messages=True,
-    usage_unit="seconds",
-)
+__all__ = ["CascadeProvider"]
 
 #: Settings that count from the next answer on; all others hold for the whole connection.
 _LIVE = frozenset(
@@ -97,30 +64,17 @@ class CascadeProvider(BaseProvider):
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
         self.settings = CascadeSettings.of(self.config)
-        _check(self.config)
+        check_config(self.config)
         self._dialogue: Dialogue | None = None
         self._used = False
         self._ids = itertools.count(1)
         self._prefix = uuid.uuid4().hex[:8]
+        self.load_timeout = self.settings.load_timeout
         self._describe()
 
     def _describe(self) -> None:
         """Say in `capabilities` what this instance can do."""
-        config = self.config
-        finds_turns = config.turn_detection != "none"
-        spoken = config.modalities is None or "audio" in config.modalities
-        self.capabilities = msgspec.structs.replace(
-            type(self).capabilities,
-            audio_output=spoken,
-            auto_response=finds_turns,
-            self_interrupting=finds_turns,
-            vad_events=finds_turns and config.vad_events is not False,
-            input_transcription=config.transcription is not False,
-            partial_transcripts=config.partials is not False,
-            on_device=is_on_device(self.settings, config),
-            output_formats=self.capabilities.output_formats,
-            voices=self.capabilities.voices,
-        )
+        self.capabilities = of_instance(self.capabilities, self.settings, self.config)
 
     # -- connection
 
@@ -137,6 +91,7 @@ class CascadeProvider(BaseProvider):
                 f"provider {self.name!r} was connected before; make a new one",
                 provider=self.name,
                 code="used",
+                retryable=False,
             )
         self._used = True
         self.emit(ev.ConnectionStarting(**self.meta()))
@@ -152,6 +107,10 @@ class CascadeProvider(BaseProvider):
                 ev.ConnectionFailed(code=code, retryable=retryable, error=str(error), **self.meta())
             )
             raise error from failure
+        except BaseException:
+            # Cancelled: nobody waits for an event, but this is not a connection that is being opened any more.
+            self.state = ConnectionState.DISCONNECTED
+            raise
         self._dialogue = self.connection = dialogue
         self.emit(ev.ConnectionEstablished(**self.meta()))
         if self.config.voice and dialogue.mouth.voice is None:
@@ -196,6 +155,7 @@ class CascadeProvider(BaseProvider):
         """Stop everything. No task is left when this returns."""
         dialogue, self._dialogue, self.connection = self._dialogue, None, None
         if dialogue is not None:
+            self.state = ConnectionState.DISCONNECTED
             await dialogue.close()
             self.emit(ev.ConnectionClosed(**self.meta()))
         self._used = True
@@ -355,7 +315,7 @@ class CascadeProvider(BaseProvider):
                 f"what can is {', '.join(sorted(_LIVE))}",
                 provider=self.name,
             )
-        _check(ProviderConfig(**dict(config)))
+        check_config(ProviderConfig(**dict(config)))
         self.config.update(**dict(config))
         if fixed:
             self.settings = CascadeSettings.of(self.config)
@@ -388,20 +348,6 @@ class CascadeProvider(BaseProvider):
             return None
         mouth = dialogue.mouth
         return dialogue.usage.total(dialogue.hearing.seconds, mouth.seconds, mouth.characters)
-
-
-def _check(config: ProviderConfig) -> None:
-    kinds = ("none", *CASCADE.turn_detection)
-    if config.turn_detection is not None and config.turn_detection not in kinds:
-        raise ConfigurationError(
-            f"turn_detection of a cascade is {', '.join(kinds)}, not {config.turn_detection!r}"
-        )
-    unknown = set(config.modalities or ()) - {"audio", "text"}
-    if unknown:
-        raise ConfigurationError(
-            f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}"
-        )
-    tool_specs(config.tools)
 
 
 def _code_of(error: VoiceEngineError) -> str:

@@ -12,6 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from voxengine import events as ev
 from voxengine.errors import ProviderError
@@ -114,13 +115,22 @@ class Reply:
         self._spoken_ms = 0.0
         self._failed: ProviderError | None = None
         self._has_output = False
+        self._stopped = False
+
+    def stop(self) -> None:
+        """From now on nothing is told any more, whatever still has to be cancelled."""
+        self._stopped = True
+
+    def _emit(self, kind: type[ev.ProviderEvent], **fields: Any) -> None:
+        if not self._stopped:
+            self._with.emit(kind, **fields)
 
     async def run(self) -> None:
         """Answer. Ends with `done`, unless it is cancelled."""
         failure: ProviderError | None = None
         try:
             if not await self._with.ready():
-                self._with.emit(
+                self._emit(
                     ev.ResponseCompleted,
                     response_id=self.id,
                     status="incomplete",
@@ -132,7 +142,7 @@ class Reply:
         except Exception as error:
             failure = as_provider_error(error, "the response")
         if failure is not None:
-            self._with.emit(
+            self._emit(
                 ev.ResponseError,
                 response_id=self.id,
                 code=failure.code,
@@ -140,7 +150,7 @@ class Reply:
                 error=str(failure),
             )
         else:
-            self._with.emit(ev.ResponseCompleted, response_id=self.id)
+            self._emit(ev.ResponseCompleted, response_id=self.id)
         self._with.done(self, failure)
 
     async def _rounds(self) -> None:
@@ -220,7 +230,7 @@ class Reply:
     def _stage(self, name: str) -> None:
         if name not in self._stages:
             self._stages.add(name)
-            self._with.emit(ev.TimingStage, stage=name, response_id=self.id)
+            self._emit(ev.TimingStage, stage=name, response_id=self.id)
 
     # -- saying it
 
@@ -277,7 +287,7 @@ class Reply:
         self._silent += 1
         if self._silent >= _MAX_SILENT:
             raise failure
-        self._with.emit(
+        self._emit(
             ev.SystemWarning,
             code="sentence_not_spoken",
             message=f"a sentence was not spoken: {failure}",
@@ -290,7 +300,7 @@ class Reply:
         call = self._with.memory.called(entry, call)
         self._has_output = True
         self._waiting[call.call_id] = asyncio.get_running_loop().create_future()
-        self._with.emit(
+        self._emit(
             ev.FunctionInvoked,
             call_id=call.call_id,
             name=call.name,

@@ -187,7 +187,10 @@ class Mouth:
         item = self._items.get(item_id)
         if item is None or not item.text:
             return False
-        return not item.audio_ms or self.playout.heard_ms(item_id, self._clock() - before_ms / 1000) > 0
+        return (
+            not item.audio_ms
+            or self.playout.heard_ms(item_id, self._clock() - before_ms / 1000) > 0
+        )
 
     @property
     def playing(self) -> str | None:

@@ -56,8 +56,10 @@ async def watched(
         close = getattr(stream, "aclose", None)
         if close is not None:
             # A stream that cannot be closed in time, or at all, must not take the conversation with it.
+            # (Not wait_for: in Python 3.11 that can swallow a cancellation.)
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(close(), _CLOSING)
+                async with asyncio.timeout(_CLOSING):
+                    await close()
 
 
 def _late(what: str, seconds: float) -> ProviderError:

@@ -19,6 +19,8 @@ __all__ = ["ChatHttp", "Wait", "bytes_of"]
 
 #: Bytes that are read of an answer that is an error.
 _ERROR_BYTES = 16 * 1024
+#: Seconds that the server's own words about an error may take. The error itself is known by then.
+_ERROR_WAIT = 1.0
 
 
 class Wait:
@@ -117,11 +119,11 @@ class ChatHttp:
             text = f"{self._endpoint.shown} was lost: {type(e).__name__}"
             raise ConnectionError(text, code="closed") from e
 
-    async def refusal(self, response: httpx.Response, wait: Wait) -> ProviderError:
+    async def refusal(self, response: httpx.Response) -> ProviderError:
         """The error that a response stands for, with the server's own words as far as they come."""
         import httpx
 
-        body = b""
+        body, wait = b"", Wait(_ERROR_WAIT)
         try:
             async with aclosing(bytes_of(response)) as source:
                 while len(body) < _ERROR_BYTES:

@@ -93,7 +93,7 @@ class OpenAIChatBrain:
             raise
         try:
             # Read to its end, so that the connection can be used again.
-            error = await self._http.refusal(response, wait)
+            error = await self._http.refusal(response)
             if response.status_code == 401:
                 raise error
         finally:
@@ -155,7 +155,7 @@ class OpenAIChatBrain:
                 kind = response.headers.get("content-type", "text/event-stream")
                 if response.status_code == 200 and kind.lower().startswith("text/event-stream"):
                     return response
-                error = await self._http.refusal(response, wait)
+                error = await self._http.refusal(response)
             except BaseException:
                 await response.aclose()
                 raise

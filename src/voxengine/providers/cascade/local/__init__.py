@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from voxengine.providers.cascade.provider import CASCADE, CascadeProvider
+from voxengine.providers.cascade.abilities import CASCADE
+from voxengine.providers.cascade.provider import CascadeProvider
 
 __all__ = ["LocalProvider"]
 

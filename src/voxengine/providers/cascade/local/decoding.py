@@ -198,8 +198,10 @@ class Decoder:
         tokens = result.sequences_ids[0]
         text = tokenizer.decode(tokens).strip()
         endless = len(tokens) >= cap
-        loops = compression_ratio(text) > self._guards.max_compression or is_one_phrase_repeated(
-            text
+        # Who says a thing several times takes the time to say it; a loop does not.
+        hurried = len(text.split()) > self._guards.loop_words_per_s * seconds
+        loops = compression_ratio(text) > self._guards.max_compression or (
+            hurried and is_one_phrase_repeated(text)
         )
         return _Attempt(
             text, float(result.scores[0]), float(result.no_speech_prob), endless or loops, endless

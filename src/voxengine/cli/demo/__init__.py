@@ -1,0 +1,1 @@
+"""`voxengine demo`: a spoken conversation that checks and measures itself."""

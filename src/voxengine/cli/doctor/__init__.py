@@ -1,0 +1,1 @@
+"""`voxengine doctor`: what is installed, set and working on this machine."""

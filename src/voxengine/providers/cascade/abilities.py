@@ -1,0 +1,78 @@
+"""What a cascade can do, and which general settings it takes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from voxengine.audio.formats import AudioFormat
+from voxengine.config import ProviderConfig
+from voxengine.errors import ConfigurationError
+from voxengine.providers.capabilities import Capabilities
+from voxengine.providers.cascade.assembly import is_on_device, tool_specs
+from voxengine.providers.cascade.settings import CascadeSettings
+
+__all__ = ["CASCADE", "check_config", "of_instance"]
+
+#: What a cascade can do, whatever it is made of.
+CASCADE = Capabilities(
+    input_formats=(
+        AudioFormat(sample_rate=16000),
+        AudioFormat(sample_rate=24000),
+        AudioFormat(sample_rate=8000),
+        AudioFormat(sample_rate=48000),
+        AudioFormat("g711_ulaw", 8000),
+        AudioFormat("g711_alaw", 8000),
+    ),
+    output_formats=(AudioFormat(sample_rate=24000),),
+    text_output=True,
+    turn_detection=("server_vad", "client"),
+    vad_events=True,
+    auto_response=True,
+    self_interrupting=True,
+    input_transcription=True,
+    partial_transcripts=True,
+    cancel=True,
+    truncate=True,
+    commit=True,
+    clear=True,
+    delete=True,
+    say=True,
+    tools=True,
+    parallel_tools=True,
+    continues_after_tool=True,
+    history="items",
+    system_messages=True,
+    usage_unit="seconds",
+)
+
+
+def of_instance(
+    can: Capabilities, settings: CascadeSettings, config: ProviderConfig
+) -> Capabilities:
+    """What a cascade with this configuration can do."""
+    finds_turns = config.turn_detection != "none"
+    return msgspec.structs.replace(
+        can,
+        audio_output=config.modalities is None or "audio" in config.modalities,
+        auto_response=finds_turns,
+        self_interrupting=finds_turns,
+        vad_events=finds_turns and config.vad_events is not False,
+        input_transcription=config.transcription is not False,
+        partial_transcripts=config.partials is not False,
+        on_device=is_on_device(settings, config),
+    )
+
+
+def check_config(config: ProviderConfig) -> None:
+    """Raise a `ConfigurationError` for what a cascade does not take."""
+    kinds = ("none", *CASCADE.turn_detection)
+    if config.turn_detection is not None and config.turn_detection not in kinds:
+        raise ConfigurationError(
+            f"turn_detection of a cascade is {', '.join(kinds)}, not {config.turn_detection!r}"
+        )
+    unknown = set(config.modalities or ()) - {"audio", "text"}
+    if unknown:
+        raise ConfigurationError(
+            f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}"
+        )
+    tool_specs(config.tools)
