@@ -17,6 +17,7 @@ from tests.cascade.fakes import (
     FakeVAD,
     Voice,
     call,
+    noise,
     silence,
 )
 from voxengine.audio.formats import AudioFormat

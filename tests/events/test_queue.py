@@ -13,9 +13,7 @@ from voxengine.events import AudioDropped, AudioOutputChunk, EventQueue, Provide
 from voxengine.events.queue import HARD_FACTOR
 
 
-def chunk(
-    n: int, ms: int = 100, rate: int = 24000, encoding: str = "pcm16"
-) -> AudioOutputChunk:
+def chunk(n: int, ms: int = 100, rate: int = 24000, encoding: str = "pcm16") -> AudioOutputChunk:
     width = 2 if encoding == "pcm16" else 1
     data = bytes(ms * rate // 1000 * width)
     return AudioOutputChunk(

@@ -60,7 +60,7 @@ def test_the_same_input_gives_the_same_events_at_the_same_times():
 
     first = run(main())
     assert first == run(main())
-    assert len(first[0]) > 100
+    assert len(first[0]) > 50
 
 
 async def test_audio_at_once():
@@ -137,8 +137,8 @@ async def test_responses_follow_each_other():
     await advance(5)
     kinds = [t for t in record.types if t in ("response_started", "response_completed")]
     assert kinds == ["response_started", "response_completed"] * 2
+    await provider.send_text("three")
     with pytest.raises(MessageError) as refused:
-        await provider.send_text("three")
         await provider.create_response()
     assert refused.value.code == "response_active"
     assert refused.value.provider == "mock"
@@ -390,7 +390,7 @@ async def test_usage_in_the_stated_unit(unit, expected):
     await advance(2)
     (used,) = record.of(ev.UsageUpdated)
     assert {k: used.data[k] for k in expected} == pytest.approx(expected)
-    assert await provider.get_usage() == {"model": "mock", **pytest.approx(expected)}
+    assert await provider.get_usage() == pytest.approx({"model": "mock", **expected})
     assert await provider.estimate_cost() == pytest.approx(0.7 / 60 * 0.6)
     await provider.disconnect()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voxengine.providers import EventType, MockConfig, MockProvider
+from voxengine.providers import EventType, MockConfig, MockProvider, ProviderEvent
+from voxengine.testing import advance
 
 
 async def test_the_quick_start(capsys):
@@ -13,7 +14,7 @@ async def test_the_quick_start(capsys):
 
     async for event in provider.events():
         if event.type == "text_chunk":
-            print(event.data["text"], end="")
+            print(event.data["text"], end="")  # noqa: T201
         elif event.type == "response_completed":
             await provider.disconnect()
     assert capsys.readouterr().out == "You said: Hello, AI!"
@@ -45,9 +46,9 @@ async def test_collecting_events():
     await provider.connect()
     assert provider.is_connected
     await provider.send_audio(bytes(960))
-    events = []
+    events: list[ProviderEvent] = []
     provider.on_event = events.append
     await provider.send_text("Test")
-    while not any(e.type == EventType.TEXT_OUTPUT for e in events):
-        await __import__("asyncio").sleep(0.01)
+    await advance(1)
+    assert any(e.type == EventType.TEXT_OUTPUT for e in events)
     await provider.disconnect()

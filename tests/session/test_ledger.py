@@ -16,7 +16,11 @@ from voxengine.session import prices as price_lists
 genai_prices = pytest.importorskip("genai_prices", reason="the extra 'prices' is not installed")
 
 KNOWN = "gpt-realtime"
-COUNTS = [n for n in UsageUpdated.__struct_fields__ if n.endswith(("_tokens", "_seconds")) or n == "characters"]
+COUNTS = [
+    n
+    for n in UsageUpdated.__struct_fields__
+    if n.endswith(("_tokens", "_seconds")) or n == "characters"
+]
 
 
 def used(provider: str = "openai", model: str = KNOWN, **counts: Any) -> UsageUpdated:
@@ -178,7 +182,11 @@ def test_without_the_price_list_there_is_no_price(monkeypatch: pytest.MonkeyPatc
         price_lists._library.cache_clear()
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 10**6), st.integers(0, 10**6)), max_size=8))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 10**6), st.integers(0, 10**6)), max_size=8
+    )
+)
 def test_the_order_does_not_matter(reports: list[tuple[str, int, int]]) -> None:
     one, other = Ledger(), Ledger()
     events = [used(p, KNOWN, input_text_tokens=i, output_text_tokens=o) for p, i, o in reports]

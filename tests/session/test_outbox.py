@@ -123,9 +123,7 @@ async def test_one_who_stops_waiting_hears_nothing_of_a_failure() -> None:
 
 async def test_closed_all_who_wait_are_told() -> None:
     calls = Calls()
-    waiting = [
-        calls.outbox.do(calls.call(name, 3)) for name in "abc"
-    ]
+    waiting = [calls.outbox.do(calls.call(name, 3)) for name in "abc"]
     calls.outbox.put(calls.call("d"))
     await asyncio.sleep(1)
     calls.outbox.close()
@@ -187,7 +185,9 @@ async def test_a_provider_that_takes_nothing_does_not_fill_the_memory() -> None:
     calls.outbox.close()
 
 
-async def test_too_much_that_nobody_waits_for_is_reported_and_not_raised_where_it_was_decided() -> None:
+async def test_too_much_that_nobody_waits_for_is_reported_and_not_raised_where_it_was_decided() -> (
+    None
+):
     """What puts a call in is the handling of an event of the provider: nothing may be raised there."""
     calls = Calls()
     for _ in range(Outbox.LIMIT + 1):

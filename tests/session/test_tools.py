@@ -312,9 +312,7 @@ def shaped(
         ('{"side": "right"}', {"side": "right"}),
     ],
 )
-def test_arguments_come_as_the_types_that_are_named(
-    arguments: str, values: dict[str, Any]
-) -> None:
+def test_arguments_come_as_the_types_that_are_named(arguments: str, values: dict[str, Any]) -> None:
     assert Tool(shaped).arguments(arguments) == values
 
 
@@ -505,7 +503,10 @@ def deep() -> Any:
     ],
 )
 async def test_results_that_json_cannot_hold(make: Callable[[], Any]) -> None:
-    report = await run(lambda: make(), parameters={})
+    async def tool() -> Any:
+        return make()
+
+    report = await run(tool, parameters={})
     assert report.code == "bad_result"
     assert "tool" in told(report)["error"]
     assert len(report.output) < 1000
@@ -676,9 +677,7 @@ async def test_when_all_threads_hang_the_next_is_told_and_they_come_back() -> No
     box.add(Tool(hanging))
     box.add(Tool(lambda: "quick", name="quick", parameters={}))
     box.add(Tool(async_tool))
-    calls = [
-        asyncio.ensure_future(box.run(f"c{i}", "hanging", "{}")) for i in range(MAX_THREADS)
-    ]
+    calls = [asyncio.ensure_future(box.run(f"c{i}", "hanging", "{}")) for i in range(MAX_THREADS)]
     await asyncio.to_thread(lambda: [begun.acquire(timeout=10) for _ in range(MAX_THREADS)])
     report = await box.run("one_more", "quick", "{}")
     assert report.code == "raised"
@@ -701,9 +700,7 @@ async def test_a_thread_that_timed_out_gives_its_place_back_when_it_ends() -> No
     box = Toolbox()
     box.add(Tool(tool, timeout=0.01))
     for i in range(2):
-        reports = await asyncio.gather(
-            *(box.run(str(n), "tool", "{}") for n in range(MAX_THREADS))
-        )
+        reports = await asyncio.gather(*(box.run(str(n), "tool", "{}") for n in range(MAX_THREADS)))
         assert {r.code for r in reports} == {"timeout"}, f"round {i}"
         release.set()
         await asyncio.to_thread(lambda: [ended.acquire(timeout=10) for _ in range(MAX_THREADS)])

@@ -16,6 +16,7 @@ from voxengine.config import VoiceEngineConfig
 from voxengine.errors import ConfigurationError
 
 __all__ = [
+    "WARM_UP_S",
     "ConfigFile",
     "Debug",
     "Instructions",
@@ -65,7 +66,7 @@ Debug = Annotated[
 ]
 
 #: Loading models takes longer than opening a connection, above all from a cold disk.
-_WARM_UP_S = 120.0
+WARM_UP_S = 120.0
 
 _OWN = frozenset(f.name for f in fields(VoiceEngineConfig)) - {"metadata"}
 
@@ -98,7 +99,7 @@ def load_config(
     if metadata:
         changes["metadata"] = _merged(loaded.metadata, metadata)
     if loaded.connect_timeout == VoiceEngineConfig.connect_timeout and _on_device(loaded.provider):
-        changes["connect_timeout"] = _WARM_UP_S
+        changes["connect_timeout"] = WARM_UP_S
     return loaded.with_changes(**changes) if changes else loaded
 
 

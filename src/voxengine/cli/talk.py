@@ -90,6 +90,10 @@ async def talk(
     answered = False
     try:
         answered = await _converse(engine, inputs, recordings, out, None if as_json else console)
+    except asyncio.CancelledError:
+        if lines is not None and lines.broken:
+            raise BrokenPipeError from None
+        raise
     finally:
         await engine.disconnect()
         report = figures.as_dict()
@@ -97,7 +101,7 @@ async def talk(
             write_records(out, engine, report)
         if lines is not None:
             lines.write({"type": "summary", **report})
-        else:
+        elif len(engine.conversation):
             print_summary(console, engine, figures)
     if out is not None:
         console.print(f"[dim]written to {out}[/]")
@@ -133,9 +137,15 @@ async def _converse(
         for audio in recordings:
             await caller.speak(audio, fast=fast)
             answered &= await watch.answered(at_least=_TAIL_S)
+        said = len(recordings)
         async for text in _texts(inputs):
             await engine.send_text(text)
             answered &= await watch.answered()
+            said += 1
+        if not said and not sys.stdin.isatty():
+            raise InputProblem(
+                "standard input holds nothing to say; give --file WAV, --text TEXT, --type or --mic"
+            )
         if caller.failure is not None:
             raise caller.failure
         return answered

@@ -1,7 +1,8 @@
 """The bounded queue between the event loop and a consumer that takes its time.
 
-Policy: audio may be dropped, oldest first, and an `AudioDropped` event before what is left tells how much. Everything else is kept; a consumer that lets even that pile up to `HARD_FACTOR` times the bound gets what
-is queued and then a `SlowConsumerError`, and is let go.
+Policy: audio may be dropped, oldest first, and an `AudioDropped` event before what is left tells how much. Everything
+else is kept; a consumer that lets even that pile up to `HARD_FACTOR` times the bound gets what is queued and then a
+`SlowConsumerError`, and is let go.
 """
 
 from __future__ import annotations

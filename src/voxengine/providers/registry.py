@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from voxengine.config import ProviderConfig
-from voxengine.errors import ConfigurationError, UnknownProviderError
+from voxengine.errors import ConfigurationError, UnknownProviderError, VoiceEngineError
 from voxengine.providers.base import BaseProvider
 from voxengine.providers.capabilities import Capabilities
 
@@ -24,6 +25,8 @@ __all__ = [
     "register_provider",
     "unregister_provider",
 ]
+
+logger = logging.getLogger("voxengine.providers")
 
 ENTRY_POINT_GROUP = "voxengine.providers"
 
@@ -49,8 +52,7 @@ def register_provider(name: str, factory: Factory) -> None:
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError("a provider is registered under a name that is not empty")
-    if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, BaseProvider)):
-        raise ConfigurationError(f"{factory!r} is neither a subclass of BaseProvider nor a function that makes one")
+    _check_factory(factory)
     _registered[name] = factory
 
 
@@ -69,6 +71,7 @@ def get_provider(name: str) -> Factory:
 
     Raises:
         UnknownProviderError: there is none; the message lists those there are.
+        ConfigurationError: an installed package offers it, but it cannot be loaded.
     """
     if name in _registered:
         return _registered[name]
@@ -77,8 +80,7 @@ def get_provider(name: str) -> Factory:
         factory: Factory = getattr(importlib.import_module(module), attribute)
         return factory
     if name in _entry_points():
-        loaded: Factory = _entry_points()[name].load()
-        return loaded
+        return _load(_entry_points()[name])
     known = list_providers()
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -96,7 +98,13 @@ def create_provider(name: str, config: Mapping[str, Any] | ProviderConfig | None
         UnknownProviderError: no provider has that name.
         ConfigurationError: its configuration does not do.
     """
-    provider = get_provider(name)(ProviderConfig.of(config))
+    factory = get_provider(name)
+    try:
+        provider = factory(ProviderConfig.of(config))
+    except VoiceEngineError:
+        raise
+    except Exception as failure:
+        raise ConfigurationError(f"provider {name!r} cannot be made: {type(failure).__name__}: {failure}") from failure
     if not isinstance(provider, BaseProvider):
         raise ConfigurationError(f"the factory of provider {name!r} made a {type(provider).__name__}")
     provider.name = name
@@ -104,13 +112,43 @@ def create_provider(name: str, config: Mapping[str, Any] | ProviderConfig | None
 
 
 def find_providers(*features: str) -> list[str]:
-    """Names of the providers that have all these capabilities (fields of `Capabilities`)."""
+    """Names of the providers that have all these capabilities (fields of `Capabilities`).
+
+    Raises:
+        ConfigurationError: there is no such capability.
+    """
+    for feature in features:
+        if feature.lower() not in Capabilities.__struct_fields__:
+            near = difflib.get_close_matches(feature.lower(), Capabilities.__struct_fields__, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"there is no capability {feature!r}{hint}")
     found = []
     for name in list_providers():
-        capabilities = getattr(get_provider(name), "capabilities", None)
+        try:
+            capabilities = getattr(get_provider(name), "capabilities", None)
+        except ConfigurationError as failure:
+            logger.warning("%s", failure)  # one broken package does not hide the others
+            continue
         if isinstance(capabilities, Capabilities) and all(capabilities.supports(f) for f in features):
             found.append(name)
     return found
+
+
+def _check_factory(factory: Any) -> None:
+    if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, BaseProvider)):
+        raise ConfigurationError(f"{factory!r} is neither a subclass of BaseProvider nor a function that makes one")
+
+
+def _load(point: Any) -> Factory:
+    try:
+        factory: Factory = point.load()
+        _check_factory(factory)
+    except VoiceEngineError as failure:
+        raise ConfigurationError(f"provider {point.name!r} ({point.value}): {failure}") from failure
+    except Exception as failure:
+        words = f"{type(failure).__name__}: {failure}"
+        raise ConfigurationError(f"provider {point.name!r} ({point.value}) cannot be loaded: {words}") from failure
+    return factory
 
 
 def _entry_points() -> dict[str, Any]:

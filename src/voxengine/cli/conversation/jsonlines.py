@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +40,26 @@ def as_json(value: Any) -> str:
 
 
 class JsonLines:
-    """Writes every event of an engine to standard output."""
+    """Writes every event of an engine to standard output.
+
+    When nobody reads any more (`voxengine talk --json | head`), the task that made it is cancelled: there is nothing
+    left to do it for.
+    """
 
     def __init__(self, engine: VoiceEngine) -> None:
+        #: Whether the reader has gone away.
+        self.broken = False
+        self._task = asyncio.current_task()
         engine.on("*", lambda event: self.write(line_of(event)))
 
     def write(self, line: dict[str, Any]) -> None:
         """Write one line, at once."""
-        sys.stdout.write(as_json(line) + "\n")
-        sys.stdout.flush()
+        if self.broken:
+            return
+        try:
+            sys.stdout.write(as_json(line) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.broken = True
+            if self._task is not None:
+                self._task.cancel()

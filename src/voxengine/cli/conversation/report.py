@@ -51,7 +51,9 @@ def print_summary(console: Console, engine: VoiceEngine, figures: Figures) -> No
     table.add_column(overflow="fold")
     for item in engine.conversation:
         if item.kind == "message" and item.role in ("user", "assistant"):
-            words = Text(item.text or "(speech without a transcript)")
+            words = Text(
+                item.text or ("(speech without a transcript)" if item.role == "user" else "")
+            )
             if item.interrupted and item.role == "assistant":
                 words.append(f" — cut after {item.heard_ms / 1000:.2f} s", "red")
             table.add_row("caller" if item.role == "user" else "engine", words)

@@ -18,6 +18,7 @@ from rich.live import Live
 from voxengine import events as ev
 from voxengine.cli.conversation.figures import STAGES
 from voxengine.cli.conversation.rows import AssistantRow, NoteRow, Row, ToolRow, UserRow
+from voxengine.cli.conversation.watch import lost
 from voxengine.cli.exits import redacted
 from voxengine.events import EventType
 
@@ -66,9 +67,11 @@ class Screen:
             (EventType.METRICS_UPDATED,): self._latencies,
             (EventType.SYSTEM_WARNING,): lambda e: self.note(f"warning: {e.message}", "yellow"),
             (EventType.AUDIO_DROPPED,): self._dropped,
-            (EventType.RESPONSE_ERROR, EventType.ERROR_GENERAL, EventType.CONNECTION_LOST): (
-                lambda e: self.note(f"error: {e.error or getattr(e, 'code', '')}", "red")
+            (EventType.CONNECTION_LOST,): lambda e: self.note(str(lost(e)), "red"),
+            (EventType.RESPONSE_ERROR,): lambda e: self.note(
+                f"no answer: {e.error or e.code}", "red"
             ),
+            (EventType.ERROR_GENERAL,): lambda e: self.note(f"error: {e.error or e.code}", "red"),
         }
 
     def note(self, text: str, style: str = "dim") -> None:

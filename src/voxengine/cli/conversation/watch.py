@@ -12,7 +12,7 @@ from voxengine.events import ConnectionLost, EventType, ProviderEvent
 if TYPE_CHECKING:
     from voxengine.engine import VoiceEngine
 
-__all__ = ["TurnWatch"]
+__all__ = ["TurnWatch", "lost"]
 
 #: Seconds between two looks.
 _LOOK = 0.02
@@ -26,6 +26,13 @@ _ENDED = (
     EventType.RESPONSE_ERROR,
     EventType.ERROR_GENERAL,
 )
+
+
+def lost(event: ConnectionLost) -> ConnectionError:
+    """The error for a connection that was lost."""
+    why = event.error or event.reason or event.code
+    words = f"the connection to {event.provider!r} was lost: {why}"
+    return ConnectionError(words, provider=event.provider, code=event.code)
 
 
 class TurnWatch:
@@ -71,9 +78,7 @@ class TurnWatch:
         while True:
             now = self._now()
             if self._lost is not None:
-                event = self._lost
-                words = event.error or event.reason or "the connection was lost"
-                raise ConnectionError(words, provider=event.provider, code=event.code)
+                raise lost(self._lost)
             if self._engine.state != "idle" or not self._silent():
                 quiet_since = now
             quiet = now - quiet_since

@@ -92,7 +92,12 @@ async def demo(out: Path, *, as_json: bool = False) -> ExitCode:
         )
         await engine.connect()
     _introduce(console)
-    run = await _hold(engine, figures, robot, said, out, None if as_json else console)
+    try:
+        run = await _hold(engine, figures, robot, said, out, None if as_json else console)
+    except asyncio.CancelledError:
+        if lines is not None and lines.broken:
+            raise BrokenPipeError from None
+        raise
     report = run.report()
     write_records(out, engine, report)
     with busy(console, "drawing the waterfall"):

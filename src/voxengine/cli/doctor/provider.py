@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
-from voxengine.cli.doctor.checkup import Finding
+from voxengine.cli.doctor.checkup import Finding, State
 from voxengine.cli.exits import redacted
 from voxengine.cli.needs import capabilities_of, needs_of
-from voxengine.cli.options import load_config
-from voxengine.config import VoiceEngineConfig
+from voxengine.cli.options import WARM_UP_S, load_config
+from voxengine.config import VoiceEngineConfig, masked
 from voxengine.errors import MissingDependencyError, VoiceEngineError
 from voxengine.providers.registry import create_provider
 
@@ -27,7 +28,19 @@ def configuration(name: str | None, file: Path | None) -> tuple[VoiceEngineConfi
         return None, Finding(
             "provider", "configuration", "broken", words, f"correct {where}", needed=True
         )
-    return config, Finding("provider", "configuration", detail=f"{where}: {redacted(repr(config))}")
+    return config, Finding("provider", "configuration", detail=f"{where}: {_shown(config)}")
+
+
+def _shown(config: VoiceEngineConfig) -> str:
+    """What differs from the defaults, without keys."""
+    values = {f.name: getattr(config, f.name) for f in fields(config)}
+    default = VoiceEngineConfig()
+    if values["connect_timeout"] == WARM_UP_S:
+        del values["connect_timeout"]  # ours, not the user's
+    differs = {
+        n: v for n, v in values.items() if v != getattr(default, n) or n in ("provider", "mode")
+    }
+    return redacted(", ".join(f"{name}={value}" for name, value in masked(differs).items()))
 
 
 def provider(config: VoiceEngineConfig) -> Iterator[Finding]:
@@ -74,7 +87,7 @@ def models(config: VoiceEngineConfig | None) -> Iterator[Finding]:
 
     needed = config is not None and config.provider in ("local", "cascade")
     for model in all_models():
-        state = "ok" if model.ok else "broken" if needed else "note"
+        state: State = "ok" if model.ok else "broken" if needed else "note"
         data = {
             "path": model.path,
             "sha256": model.sha256,

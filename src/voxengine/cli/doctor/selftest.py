@@ -54,20 +54,23 @@ async def _mock() -> tuple[str, dict[str, float]]:
 
     now = time.perf_counter
     engine = VoiceEngine(provider="mock", mode="big")
-    audio = 0
+    audio, first, said = 0, 0.0, ""
     async with engine:
-        events = engine.events(EventType.AUDIO_OUTPUT_CHUNK, EventType.RESPONSE_COMPLETED)
+        events = engine.events(
+            EventType.AUDIO_OUTPUT_CHUNK, EventType.TEXT_OUTPUT, EventType.RESPONSE_COMPLETED
+        )
         started = now()
-        first = 0.0
         await engine.send_text("hello")
         async for event in events:
             if event.type == EventType.RESPONSE_COMPLETED:
                 break
+            if event.type == EventType.TEXT_OUTPUT:
+                said += event.text
+                continue
             first = first or now()
             audio += len(event.audio_data)
     if not audio:
         raise ProviderError("the answer had no audio", provider="mock")
-    said = next((i.text for i in engine.conversation if i.role == "assistant"), "")
     return f'"hello" was answered "{said}"', {"first_audio_ms": round((first - started) * 1000, 1)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import re
@@ -41,10 +42,8 @@ def python() -> Iterator[Finding]:
         kind = f"{type(loop).__module__}.{type(loop).__qualname__}"
     finally:
         loop.close()
-    try:
+    with contextlib.suppress(metadata.PackageNotFoundError):
         kind += f" (uvloop {metadata.version('uvloop')} is installed too)"
-    except metadata.PackageNotFoundError:
-        pass
     yield Finding("system", "event loop", detail=kind)
 
 

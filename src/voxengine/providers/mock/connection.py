@@ -218,7 +218,7 @@ class MockConnection(BaseProvider):
         """Nothing more comes from the vendor. Each response that was told to have begun gets its end."""
         if self._wire is not None and self._vendor is not None:
             self._wire.close()
-            self._vendor.player.active = None
+            self._vendor.player.halt()
         for response_id in list(self._open):
             if code is None:
                 self.emit(
@@ -255,7 +255,10 @@ class MockConnection(BaseProvider):
         wire, vendor, _ = self._at_work()
         match fault:
             case Drop():
-                self._lose(fault.code, fault.close_code, fault.reason, fault.retryable)
+                vendor.player.halt()
+                wire.after_what_was_sent(
+                    self._lose, fault.code, fault.close_code, fault.reason, fault.retryable
+                )
             case Stall(seconds=seconds):
                 wire.stall(seconds)
             case Slow(factor=factor):

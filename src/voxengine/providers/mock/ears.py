@@ -157,7 +157,7 @@ class Ears:
             self._quiet_ms = 0.0
             noticed.append(Began(self.position_ms - self._loud * FRAME_MS))
         elif self._in_turn:
-            self._quiet_ms += FRAME_MS
+            self._quiet_ms += 0 if loud else FRAME_MS
         else:
             keep = self.format.n_bytes(_PREFIX_MS)
             if len(self._buffer) > 2 * keep:

@@ -13,6 +13,7 @@ from voxengine.providers.mock.ears import Began, Ears, Paused, Speaking, TurnOve
 from voxengine.providers.mock.memory import Entry
 from voxengine.providers.mock.vendor import Vendor
 from voxengine.providers.mock.wire import Wire
+from voxengine.providers.mock.words import WordsSoFar
 
 __all__ = ["Listener"]
 
@@ -38,6 +39,7 @@ class Listener:
         self._ears = self._new_ears(format)
         self._item_id: str | None = None
         self._shown = ""
+        self._words = WordsSoFar(format)
         self._turns = 0
         #: Whether any audio came at all.
         self.heard_any = False
@@ -120,6 +122,7 @@ class Listener:
         if self._item_id is None:
             self._item_id = self._vendor.ids.new("item")
             self._shown = ""
+            self._words = WordsSoFar(self._ears.format)
         if self._wants("vad_events"):
             self._wire.send(ev.VadSpeechStarted, item_id=self._item_id, audio_ms=at_ms)
         self._vendor.barge_in()
@@ -127,11 +130,10 @@ class Listener:
     def _go_on(self, so_far: Speaking) -> None:
         if not self._wants("partials") or self._config.transcription is False:
             return
-        text = understand(so_far.audio, self._ears.format)
+        text = self._words.listen(so_far.audio)
         if not text:
             # Of scripted words, as many as could have been said by now.
-            scripted = self._scripted()
-            words = (scripted or "").split()
+            words = (self._scripted() or "").split()
             text = " ".join(words[: int(so_far.speech_ms / self._settings.ms_per_word)])
         if text.startswith(self._shown) and text != self._shown:
             self._shown = text

@@ -156,20 +156,31 @@ class Player:
     def _play(self, response: Response) -> None:
         """Take the steps that are due."""
         response.timer = None
+        if response.index == 0:
+            self._faults(response)
+            if self.active is response:
+                self._open(response)
         while self.active is response:
             step = response.steps[response.index]
-            for fault in self._wire.faults.at_chunk(response.number, response.sent):
-                if self.active is response:  # the fault before this one may have ended it
-                    self.strike(fault)
-            if self.active is response and response.index == 0:
-                self._open(response)
-            if self.active is not response:
-                return
+            sent = response.sent
             self._take(response, step)
+            if response.sent > sent:
+                self._faults(response)
             response.index += 1
             if self.active is response and response.steps[response.index].at_ms > step.at_ms:
                 self._schedule(response, response.due, step.at_ms)
                 return
+
+    def _faults(self, response: Response) -> None:
+        for fault in self._wire.faults.at_chunk(response.number, response.sent):
+            if self.active is response:  # the fault before this one may have ended it
+                self.strike(fault)
+
+    def halt(self) -> None:
+        """Send no more, and tell nobody: the connection is lost."""
+        if self.active is not None:
+            self._wire.forget(self.active.timer)
+            self.active = None
 
     def _open(self, response: Response) -> None:
         if response.reply.error is not None:

@@ -6,6 +6,7 @@ All timers of the mock are kept here, so that closing the wire leaves none behin
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from functools import cache
@@ -63,57 +64,26 @@ class Wire:
         if cls is not AudioOutputChunk or self._id_chunks:
             self._count += 1
             fields.setdefault("event_id", f"event_{self._count}")
+        message = (cls, fields)
         fault = self.faults.on_event(kind)
         match fault:
             case Late():
-                self.later(fault.by, self._enqueue, (cls, fields))
+                self.later(fault.by, self._enqueue, message)
             case OutOfOrder():
-                self._behind.append((fault.behind, (cls, fields)))
+                self._behind.append((fault.behind, message))
                 self.later(_OVERTAKEN_BY_NOTHING, self._overtaken, fault.behind)
             case Duplicate():
-                self._enqueue((cls, fields))
-                self._enqueue((cls, fields))
+                self._enqueue(message)
+                self._enqueue(message)
             case _:
-                self._enqueue((cls, fields))
+                self._enqueue(message)
 
     def stall(self, seconds: float) -> None:
-        """For so many seconds nothing arrives."""
+        """Of what is sent from now on, nothing arrives for so many seconds."""
         self._stalled_until = max(self._stalled_until, self._loop.time() + seconds)
-        self._schedule()
 
     def _enqueue(self, message: _Message) -> None:
-        self._queue.append((self._loop.time() + self._delay, message))
-        if self._pumping is None:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        if self._pumping is not None:
-            self._pumping.cancel()
-            self._pumping = None
-        if self._queue and self._stalled_until != float("inf"):
-            self._pumping = self._loop.call_at(
-                max(self._queue[0][0], self._stalled_until), self._pump
-            )
-
-    def _pump(self) -> None:
-        """Deliver what is due."""
-        self._pumping = None
-        now = self._loop.time()
-        try:
-            while (
-                self._queue
-                and self._queue[0][0] <= now
-                and self._stalled_until <= now
-                and not self._closed
-            ):
-                self._deliver(self._queue.popleft()[1])
-        finally:
-            # A handler that raises must not stop what comes after.
-            if not self._closed:
-                self._schedule()
-
-    def _deliver(self, message: _Message) -> None:
-        self._arrive(message)
+        self._put(message)
         self._overtaken(1)
 
     def _overtaken(self, count: int) -> None:
@@ -123,11 +93,29 @@ class Wire:
             self._behind = [(left, message) for left, message in waiting if left > 0]
             for left, message in waiting:
                 if left <= 0:
-                    self._arrive(message)
+                    self._put(message)
 
-    def _arrive(self, message: _Message) -> None:
-        cls, fields = message
-        self._emit(cls(**self._meta(), **fields))
+    def _put(self, message: _Message) -> None:
+        self._queue.append((max(self._loop.time() + self._delay, self._stalled_until), message))
+        if self._pumping is None:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._queue and self._queue[0][0] != math.inf:
+            self._pumping = self._loop.call_at(self._queue[0][0], self._pump)
+
+    def _pump(self) -> None:
+        """Deliver what is due."""
+        self._pumping = None
+        now = self._loop.time()
+        try:
+            while self._queue and self._queue[0][0] <= now and not self._closed:
+                cls, fields = self._queue.popleft()[1]
+                self._emit(cls(**self._meta(), **fields))
+        finally:
+            # A handler that raises must not stop what comes after.
+            if not self._closed and self._pumping is None:
+                self._schedule()
 
     # -- timers
 
@@ -153,6 +141,10 @@ class Wire:
         if handle is not None:
             handle.cancel()
             self._timers.discard(handle)
+
+    def after_what_was_sent(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function when all that was sent before has arrived, unless a stall keeps it."""
+        self.later(self._delay, function, *args)
 
     def now(self) -> float:
         """The loop's time."""
