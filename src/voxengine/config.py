@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.errors import ConfigurationError
@@ -26,16 +26,21 @@ _SECRET = ("key", "token", "secret", "password", "authorization", "credential")
 
 
 def masked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy fit to be shown: whatever is named like a secret is replaced, also inside nested mappings."""
-    shown: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            shown[name] = masked(value)
-        elif value is not None and any(word in str(name).lower() for word in _SECRET) and not isinstance(value, int):
-            shown[name] = "***"
-        else:
-            shown[name] = value
-    return shown
+    """A copy fit to be shown: whatever is named like a secret is replaced, also inside what it holds."""
+    return {name: "***" if _is_secret(str(name), value) else _shown(value) for name, value in values.items()}
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    # A number is a count, such as max_tokens, or a switch.
+    return value is not None and not isinstance(value, int) and any(word in name.lower() for word in _SECRET)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return masked(value)
+    if isinstance(value, (list, tuple)):
+        return [_shown(v) for v in value]
+    return value
 
 
 class ProviderConfig(Mapping[str, Any]):
@@ -100,6 +105,15 @@ class ProviderConfig(Mapping[str, Any]):
         if config is not None and not isinstance(config, Mapping):
             raise ConfigurationError(f"a provider is made with a ProviderConfig or a dict, not {type(config).__name__}")
         return cls(**dict(config or {}))
+
+    if not TYPE_CHECKING:  # to a type checker, a name that is no setting of every provider is a mistake
+
+        def __getattr__(self, name: str) -> Any:
+            # Only for what is not found otherwise. A copy has no options yet.
+            options = self.__dict__.get("options", {})
+            if name in options:
+                return options[name]
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
 
     def option(self, name: str, default: Any = None) -> Any:
         """A setting of one provider only, wherever it was given."""
@@ -203,10 +217,21 @@ class VoiceEngineConfig:
         if self.input_format.channels != 1 or self.output_format.channels != 1:
             raise ConfigurationError("a call is mono in both directions; mix stereo down before it is sent")
         for name in ("connect_timeout", "response_timeout", "stall_timeout", "tool_timeout"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
-                raise ConfigurationError(f"{name} is a number of seconds above 0, not {value!r}")
-        unknown = set(self.modalities or ()) - {"audio", "text"}
+            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name} is a number of seconds above 0, not {getattr(self, name)!r}")
+        if not _is_number(self.output_latency_ms) or self.output_latency_ms < 0:
+            raise ConfigurationError(f"output_latency_ms is a number from 0 on, not {self.output_latency_ms!r}")
+        self._check_modalities()
+        if not isinstance(self.metadata, Mapping):
+            raise ConfigurationError(f"metadata is a dict, not {type(self.metadata).__name__}")
+        if self.api_key is not None and not isinstance(self.api_key, str):
+            raise ConfigurationError(f"api_key is text, not {type(self.api_key).__name__}")
+
+    def _check_modalities(self) -> None:
+        wanted = self.modalities
+        if wanted is not None and (not isinstance(wanted, (list, tuple)) or not wanted):
+            raise ConfigurationError(f"modalities are a list of 'audio' and 'text', not {wanted!r}")
+        unknown = {str(kind) for kind in wanted or ()} - {"audio", "text"}
         if unknown:
             raise ConfigurationError(f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}")
 
@@ -227,8 +252,8 @@ class VoiceEngineConfig:
         """
         env = os.environ if env is None else env
         path = file or env.get("VOXENGINE_CONFIG")
-        values = {**_from_file(Path(path), env), **_from_env(env)} if path else _from_env(env)
-        values.update({k: v for k, v in arguments.items() if v is not None})
+        given = {**_from_env(env), **{k: v for k, v in arguments.items() if v is not None}}
+        values = {**_from_file(Path(path), env, "api_key" in given), **given} if path else given
         provider = values.get("provider", cls.provider)
         if "api_key" not in values:
             key = env.get(f"{str(provider).upper().replace('-', '_')}_API_KEY")
@@ -280,6 +305,10 @@ _SHARED = tuple(
 _NAMES = tuple(f.name for f in fields(VoiceEngineConfig))
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
 def _as_format(name: str, value: Any) -> AudioFormat:
     if isinstance(value, AudioFormat):
         return value
@@ -308,7 +337,7 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
             raise ConfigurationError(f"{where} {name!r} is not a setting{hint}")
 
 
-def _from_file(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
+def _from_file(path: Path, env: Mapping[str, str], has_key: bool) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as failure:
@@ -317,7 +346,7 @@ def _from_file(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration {path} is not valid TOML: {failure}") from None
     values = dict(content.get("voxengine", content))
     variable = values.pop("api_key_env", None)
-    if variable and "api_key" not in values:
+    if variable and "api_key" not in values and not has_key:
         if not env.get(variable):
             raise ConfigurationError(f"{path} takes the key from {variable}, which is not set")
         values["api_key"] = env[variable]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from voxengine.events import (
     Handler,
     ProviderEvent,
     Selector,
+    Subscription,
 )
 from voxengine.events.bus import Filter
 from voxengine.observe import Metrics
@@ -35,6 +37,21 @@ logger = logging.getLogger("voxengine")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+#: Seconds that handlers have at the end to work off their events.
+DRAIN_BUDGET = 5.0
+#: Settings that `update_session` changes for good.
+_CHANGEABLE = frozenset(
+    {
+        "instructions",
+        "language",
+        "max_response_tokens",
+        "modalities",
+        "model",
+        "temperature",
+        "turn_detection",
+        "voice",
+    }
+)
 #: Characters that may be put in as one text.
 MAX_TEXT = 100_000
 
@@ -70,20 +87,29 @@ class VoiceEngine:
         self._tools = Toolbox(config.tool_timeout)
         self._metrics = Metrics(self._bus)
         self._session: Session | None = None
+        #: Held while a provider comes or goes.
+        self._changing = asyncio.Lock()
 
     # -- life
 
     async def connect(self) -> bool:
-        """Open the conversation. Without effect when it is open.
+        """Open the conversation. Without effect when it is open; when its provider was lost, connect that anew.
 
         Raises:
             ProviderError: the provider could not be connected; `code` says why.
             ConfigurationError, MissingDependencyError, ModelError: it could not even be made.
         """
+        async with self._changing:
+            await self._connect(self.config)
+        return True
+
+    async def _connect(self, config: VoiceEngineConfig) -> None:
         if self._session is not None:
-            return True
+            if not self._session.core.connected:
+                await self._session.switch(config)
+            return
         session = Session(
-            self.config,
+            config,
             bus=self._bus,
             tools=self._tools,
             conversation=self.conversation,
@@ -95,15 +121,19 @@ class VoiceEngine:
             await session.close()
             raise
         self._session = session
-        return True
 
     async def disconnect(self, reason: str = "") -> None:
-        """End the conversation, and every `async for` over its events. May be called again."""
-        session, self._session = self._session, None
-        if session is not None:
+        """End the conversation, and every `async for` over its events. May be called again.
+
+        Coroutine handlers have a few seconds to work off what is queued for them.
+        """
+        async with self._changing:
+            session, self._session = self._session, None
+            if session is None:
+                return
             await session.close(reason)
-            await self._bus.drain()
-            self._bus.close()
+        await self._bus.drain(DRAIN_BUDGET)
+        self._bus.close()
 
     async def __aenter__(self) -> VoiceEngine:
         await self.connect()
@@ -180,10 +210,23 @@ class VoiceEngine:
         await session.call(session.leg.provider.clear_audio)
 
     async def update_session(self, **settings: Any) -> None:
-        """Change settings of the provider in mid-conversation: instructions, voice, temperature, ..."""
-        if settings:
-            session = self._open
-            await session.call(lambda: session.leg.provider.update_session(**settings))
+        """Change settings of the provider in mid-conversation: instructions, voice, temperature, ...
+
+        Those that every provider has are also those of `config` from then on, and so of a later provider.
+
+        Raises:
+            ConfigurationError: a value is not allowed, or is a format, which stays as it was on connecting.
+        """
+        if not settings:
+            return
+        fixed = {"input_format", "output_format"}.intersection(settings)
+        if fixed:
+            raise ConfigurationError(f"{min(fixed)} is settled when the engine is connected")
+        session = self._open
+        kept = {name: value for name, value in settings.items() if name in _CHANGEABLE}
+        config = self.config.with_changes(**kept)
+        await session.call(lambda: session.leg.provider.update_session(**settings))
+        self.config = session.config = config
 
     async def switch_provider(self, name: str, config: VoiceEngineConfig | None = None) -> None:
         """Go on with another provider, which is told the conversation so far. Before `connect`: begin with it.
@@ -201,18 +244,16 @@ class VoiceEngine:
                     if setting not in ("provider", "api_key", "model", "voice", "metadata")
                 },
                 provider=name,
+                # Of the environment, the other's own key; what is set there for VoxEngine is the present one's.
+                env={k: v for k, v in os.environ.items() if not k.startswith("VOXENGINE_")},
             )
         else:
             config = config.with_changes(provider=name)
-        if self._session is None:
-            previous, self.config = self.config, config
-            try:
-                await self.connect()
-            except BaseException:
-                self.config = previous
-                raise
-        else:
-            await self._session.switch(config)
+        async with self._changing:
+            if self._session is None:
+                await self._connect(config)
+            else:
+                await self._session.switch(config)
             self.config = config
 
     def acknowledge_playback(self, item_id: str, played_ms: float) -> None:
@@ -261,7 +302,7 @@ class VoiceEngine:
         coroutine function; the user's barge-in cancels it. Whatever it raises is told to the assistant.
 
         Raises:
-            ToolError: the function cannot be described, or the conversation is open already.
+            ToolError: the function cannot be described.
         """
 
         def register(target: _F) -> _F:
@@ -275,6 +316,26 @@ class VoiceEngine:
         return register(function) if function is not None else register
 
     # -- out
+
+    @overload
+    def on(
+        self,
+        selector: Selector | Iterable[Selector],
+        handler: Handler,
+        *,
+        filter: Filter | None = None,
+        once: bool = False,
+    ) -> Subscription: ...
+
+    @overload
+    def on(
+        self,
+        selector: Selector | Iterable[Selector],
+        handler: None = None,
+        *,
+        filter: Filter | None = None,
+        once: bool = False,
+    ) -> Callable[[_F], _F]: ...
 
     def on(
         self,
@@ -303,8 +364,14 @@ class VoiceEngine:
         return self.usage.as_dict()
 
     async def estimate_cost(self) -> float | None:
-        """US dollars so far; None when a price is not known."""
-        return self.usage.cost
+        """US dollars so far; None when a price is not known.
+
+        Where the provider reports no usage, it is asked itself.
+        """
+        provider = self.provider
+        if provider is None or self.usage.legs:
+            return self.usage.cost
+        return await provider.estimate_cost()
 
     def get_metrics(self) -> dict[str, Any]:
         """Counts of what happened, and the latencies of the turns (in mode "big")."""

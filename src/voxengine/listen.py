@@ -39,6 +39,10 @@ class Talker(Protocol):
 
     config: VoiceEngineConfig
 
+    @property
+    def is_connected(self) -> Any:
+        """Whether audio can be sent."""
+
     async def send_audio(self, audio: bytes) -> None:
         """Take what the microphone heard."""
 
@@ -146,11 +150,14 @@ class Listening:
         """Open the device and begin. A second call does nothing.
 
         Raises:
+            SessionClosedError: the engine is not connected.
             MissingDependencyError: the `devices` extra is not installed.
             AudioError: there is no device, or it cannot be opened.
         """
         if self._duplex is not None:
             return
+        if not self._engine.is_connected:
+            raise SessionClosedError("the engine is not connected; connect it before it listens")
         from voxengine.audio.duplex import Duplex
 
         config = self._engine.config

@@ -124,6 +124,7 @@ async def test_manual_turns() -> None:
     async with setup.engine as engine:
         await setup.say("hello", 300)
         await engine.commit_audio()
+        await engine.create_response()
         await setup.say("", 3000)
         assert [i.text for i in engine.conversation] == ["hello", "You said hello."]
         assert "error" not in setup.names()

@@ -22,7 +22,7 @@ from voxengine.events import (
 )
 
 CLASSES = TypedEvent.__subclasses__()
-META = {
+META: dict[str, Any] = {
     "timestamp": 12.5,
     "provider": "p",
     "session_id": "s",
@@ -103,9 +103,12 @@ def test_the_names_of_types_may_be_used_as_strings() -> None:
     event = make_event(EventType.TEXT_OUTPUT, {"text": "hello"})
     assert event.type == "text_chunk"
     assert event.type == EventType.TEXT_OUTPUT
-    assert EventType.AUDIO_OUTPUT_CHUNK == "audio_chunk"
-    assert EventType.ERROR_GENERAL == "error"
-    assert EventType.CONNECTION_ESTABLISHED == "connection_established"
+    for kind, name in (
+        (EventType.AUDIO_OUTPUT_CHUNK, "audio_chunk"),
+        (EventType.ERROR_GENERAL, "error"),
+        (EventType.CONNECTION_ESTABLISHED, "connection_established"),
+    ):
+        assert kind == name
     assert PublicEventType is EventType
     assert f"{event.type}" == "text_chunk"
 

@@ -177,7 +177,7 @@ def test_find_by_what_they_can_do() -> None:
 
 
 def test_find_knows_what_a_capability_is_called() -> None:
-    with pytest.raises(ConfigurationError, match="tolls.*'tools'"):
+    with pytest.raises(ConfigurationError, match=r"tolls.*'tools'"):
         find_providers("tolls")
 
 

@@ -57,6 +57,22 @@ def test_without_automatic_answers_the_session_asks_after_each_turn() -> None:
     assert len(d.of(fx.RequestResponse)) == 1
 
 
+def test_where_the_application_ends_the_turns_it_also_asks_for_the_answer() -> None:
+    d = Driver(OBEDIENT, manual_turns=True)
+    d.give(ev.TurnDetected(item_id="u1"))
+    d.give(ev.TranscriptCompleted(item_id="u1", text="hello"))
+    assert not d.of(fx.RequestResponse)
+    d.wait(60)
+    assert not d.of(ev.ErrorGeneral), "nothing is waited for"
+    d.give(fx.CreateResponse())
+    assert d.one(fx.RequestResponse)
+    d.give(ev.SessionUpdated(settings={"turn_detection": "server_vad"}))
+    d.answer(ms=100)
+    d.wait(1)
+    d.user_says(item="u2")
+    assert d.core.state == "thinking"
+
+
 def test_text_interrupts_and_is_answered() -> None:
     d = Driver()
     d.user_says()

@@ -42,7 +42,7 @@ def test_nothing_used_costs_nothing() -> None:
 
 def test_every_count_of_the_event_is_booked() -> None:
     ledger = Ledger()
-    counts = {name: i for i, name in enumerate(COUNTS, 1)}
+    counts: dict[str, Any] = {name: i for i, name in enumerate(COUNTS, 1)}
     for _ in range(3):
         ledger.add(used(**counts))
     assert len(COUNTS) == 9

@@ -49,7 +49,7 @@ class Address(TypedDict, total=False):
 def parameter(kind: Any) -> dict[str, Any]:
     """The schema of a parameter of this type, with its definition in the place of a reference."""
 
-    def function(value):  # type: ignore[no-untyped-def]
+    def function(value):
         return value
 
     function.__annotations__ = {"value": kind}
@@ -115,7 +115,7 @@ def test_what_has_a_default_need_not_be_given() -> None:
 
 
 def test_without_hints_a_parameter_is_text() -> None:
-    def old(a, b=1):  # type: ignore[no-untyped-def]
+    def old(a, b=1):
         return a
 
     assert Tool(old).parameters["properties"] == {"a": {"type": "string"}, "b": {"type": "string"}}
@@ -248,7 +248,7 @@ def positional(a: int, /) -> None: ...
 def unknown_hint(a: "NoSuchType") -> None: ...  # type: ignore[name-defined]  # noqa: F821, UP037
 
 
-def no_json(a: threading.Lock) -> None: ...  # type: ignore[valid-type]
+def no_json(a: threading.Lock) -> None: ...
 
 
 @pytest.mark.parametrize(

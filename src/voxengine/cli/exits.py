@@ -149,7 +149,8 @@ def _show(failure: BaseException, debug: bool) -> None:
     if isinstance(failure, KeyboardInterrupt):
         console.print("interrupted", style="yellow")
     elif isinstance(failure, VoiceEngineError):
-        console.print(redacted(f"error: {failure}"), style="bold red", markup=False, soft_wrap=True)
+        words = ". ".join([str(failure), *getattr(failure, "__notes__", ())])
+        console.print(redacted(f"error: {words}"), style="bold red", markup=False, soft_wrap=True)
     else:
         words = f"internal error: {type(failure).__name__}: {failure}"
         hint = "" if debug else " (--debug shows where)"

@@ -231,8 +231,7 @@ async def _by_microphone(
     except VoiceEngineError as failure:
         if isinstance(failure, ConnectionError):
             raise
-        hint = "Without a sound card, use --file WAV, --text TEXT or --type"
-        failure.args = (f"{failure}. {hint}",)
+        failure.add_note("Without a sound card, use --file WAV, --text TEXT or --type")
         raise
     if recording is not None:
         listening.on_frame = recording.microphone

@@ -14,7 +14,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, overload
 
 from voxengine.errors import ConfigurationError, SlowConsumerError
 from voxengine.events.queue import DEFAULT_SIZE, EventQueue
@@ -242,6 +242,28 @@ class EventBus:
         self._publishing = False
         self._on_handler_error = on_handler_error
 
+    @overload
+    def on(
+        self,
+        selector: Selector | Iterable[Selector],
+        handler: Handler,
+        *,
+        filter: Filter | None = None,
+        once: bool = False,
+        size: int = DEFAULT_SIZE,
+    ) -> Subscription: ...
+
+    @overload
+    def on(
+        self,
+        selector: Selector | Iterable[Selector],
+        handler: None = None,
+        *,
+        filter: Filter | None = None,
+        once: bool = False,
+        size: int = DEFAULT_SIZE,
+    ) -> Callable[[_H], _H]: ...
+
     def on(
         self,
         selector: Selector | Iterable[Selector],
@@ -303,11 +325,23 @@ class EventBus:
         finally:
             self._publishing = False
 
-    async def drain(self) -> None:
-        """Wait until coroutine handlers have worked off what is queued for them."""
+    async def drain(self, budget: float | None = None) -> None:
+        """Wait until coroutine handlers have worked off what is queued for them.
+
+        With a budget (seconds), those that then still do not end are cancelled.
+        """
         current = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        end = None if budget is None else loop.time() + budget
         while tasks := [t for t in self._tasks if t is not current]:
-            await asyncio.wait(tasks)
+            left = None if end is None else max(0.0, end - loop.time())
+            done, late = await asyncio.wait(tasks, timeout=left)
+            if not done:
+                logger.error("%d handlers did not end within %g s and were cancelled", len(late), budget)
+                for task in late:
+                    task.cancel()
+                await asyncio.wait(late, timeout=1.0)
+                return
 
     def close(self) -> None:
         """End every `async for`: each still gets what is queued for it."""

@@ -52,7 +52,7 @@ def register_provider(name: str, factory: Factory) -> None:
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError("a provider is registered under a name that is not empty")
-    _check_factory(factory)
+    _check_factory(factory, repr(factory))
     _registered[name] = factory
 
 
@@ -126,7 +126,7 @@ def find_providers(*features: str) -> list[str]:
     for name in list_providers():
         try:
             capabilities = getattr(get_provider(name), "capabilities", None)
-        except ConfigurationError as failure:
+        except VoiceEngineError as failure:
             logger.warning("%s", failure)  # one broken package does not hide the others
             continue
         if isinstance(capabilities, Capabilities) and all(capabilities.supports(f) for f in features):
@@ -134,20 +134,20 @@ def find_providers(*features: str) -> list[str]:
     return found
 
 
-def _check_factory(factory: Any) -> None:
+def _check_factory(factory: Any, shown: str) -> None:
     if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, BaseProvider)):
-        raise ConfigurationError(f"{factory!r} is neither a subclass of BaseProvider nor a function that makes one")
+        raise ConfigurationError(f"{shown} is neither a subclass of BaseProvider nor a function that makes one")
 
 
 def _load(point: Any) -> Factory:
+    shown = f"provider {point.name!r} ({point.value})"
     try:
         factory: Factory = point.load()
-        _check_factory(factory)
-    except VoiceEngineError as failure:
-        raise ConfigurationError(f"provider {point.name!r} ({point.value}): {failure}") from failure
+    except VoiceEngineError:
+        raise
     except Exception as failure:
-        words = f"{type(failure).__name__}: {failure}"
-        raise ConfigurationError(f"provider {point.name!r} ({point.value}) cannot be loaded: {words}") from failure
+        raise ConfigurationError(f"{shown} cannot be loaded: {type(failure).__name__}: {failure}") from failure
+    _check_factory(factory, shown)
     return factory
 
 

@@ -44,6 +44,8 @@ class CoreOptions(msgspec.Struct, frozen=True):
     stall_timeout: float = 20.0
     #: Answers are text only, by configuration.
     text_only: bool = False
+    #: The application ends the user's turns, and asks for the answers.
+    manual_turns: bool = False
     #: Measure the latencies of each turn, and tell of every change of the log.
     metrics: bool = True
     #: Unix time at which the loop's clock was zero, for the timestamps of events that the core makes.
@@ -67,6 +69,7 @@ class SessionCore:
         #: idle, listening (the user speaks), thinking (an answer is due), speaking (it plays), closed.
         self.state = "idle"
         self.user_speaking = False
+        self.manual_turns = self.options.manual_turns
         #: The user's item that is being said, or was said last.
         self.turn_id: str | None = None
         self.replies = Replies()
@@ -165,8 +168,11 @@ class SessionCore:
 
     def new_id(self, prefix: str) -> str:
         """An id that is new in this conversation."""
-        self._count += 1
-        return f"{prefix}_{self.conversation.id or 'v'}_{self._count}"
+        while True:
+            self._count += 1
+            new = f"{prefix}_{self.conversation.id or 'v'}_{self._count}"
+            if new not in self.conversation:  # which may be older than this core
+                return new
 
     def add(self, item: Item, *, before: str | None = None, after: str | None = None) -> Item:
         """Put an item into the log."""
@@ -207,6 +213,7 @@ _RULES: dict[type, Callable[[SessionCore, Any], None]] = {
     fx.Interrupt: commands.interrupt,
     fx.PlaybackAck: commands.playback_ack,
     fx.Close: commands.close,
+    ev.SessionUpdated: commands.session_updated,
     ev.VadSpeechStarted: user.speech_started,
     ev.VadSpeechEnded: user.speech_ended,
     ev.TurnDetected: user.turn_detected,

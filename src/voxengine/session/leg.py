@@ -55,6 +55,7 @@ class Leg:
         self._config = config
         self._receive = receive
         self._told: set[type[ProviderEvent]] = set()
+        self._lost: ConnectionLost | None = None
         self._target = config.output_format
         self._rate, self._encoding = self._target.sample_rate, self._target.encoding
         self._source: AudioFormat | None = None
@@ -74,8 +75,10 @@ class Leg:
             async with asyncio.timeout(self._connect_budget):
                 if await self.provider.connect() is False:
                     raise ConnectionError(f"provider {self.name!r} did not connect", provider=self.name)
-            if history:
-                await self.provider.add_conversation_history(history)
+                if history and self._lost is None:
+                    await self.provider.add_conversation_history(history)
+            if self._lost is not None:
+                raise self._as_error(self._lost)
         except BaseException as failure:
             await self.close(quiet=True)
             if not isinstance(failure, Exception):
@@ -127,6 +130,8 @@ class Leg:
             if kind in self._told:
                 return
             self._told.add(kind)
+            if kind is ConnectionLost:
+                self._lost = event  # type: ignore[assignment]
         elif kind is ResponseCompleted and self._down is not None:
             self._flush()
         elif kind is ResponseCancelled and self._down is not None:
@@ -166,6 +171,12 @@ class Leg:
         """Tell of the connection what the provider did not tell itself."""
         if kind not in self._told:
             self.provider.emit(kind(**self.provider.meta(), **fields))
+
+    def _as_error(self, lost: ConnectionLost) -> ConnectionError:
+        words = lost.error or lost.reason or "the connection was lost"
+        return ConnectionError(
+            f"provider {self.name!r}: {words}", provider=self.name, code=lost.code, retryable=lost.retryable
+        )
 
     def _as_provider_error(self, failure: Exception) -> VoiceEngineError:
         if isinstance(failure, VoiceEngineError):

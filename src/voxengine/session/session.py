@@ -36,7 +36,7 @@ from voxengine.session import effects as fx
 from voxengine.session.core import CoreOptions, SessionCore
 from voxengine.session.effects import Command, Effect
 from voxengine.session.ledger import Ledger
-from voxengine.session.leg import Leg
+from voxengine.session.leg import CLOSE_BUDGET, Leg
 from voxengine.session.tools import Toolbox
 
 __all__ = ["Session"]
@@ -90,6 +90,7 @@ class Session:
             response_timeout=config.response_timeout,
             stall_timeout=config.stall_timeout,
             text_only=config.modalities == ["text"],
+            manual_turns=config.turn_detection == "none",
             metrics=config.mode == "big",
             epoch=self._clock.epoch,
         )
@@ -155,12 +156,13 @@ class Session:
         leg, self._leg = self._leg, None
         if leg is not None:
             await leg.close()
-        if self.core.state != "closed":
             self._perform(self.core.apply(fx.Close(reason), self._time()))
-        for task in list(self._running.values()):
+        # A tool may be what ends the conversation: it is not stopped in the middle of that.
+        running = [task for task in self._running.values() if task is not asyncio.current_task()]
+        for task in running:
             task.cancel()
-        if self._running:
-            await asyncio.wait(list(self._running.values()))
+        if running:
+            await asyncio.wait(running, timeout=CLOSE_BUDGET)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -255,7 +257,7 @@ class Session:
         for effect in effects:
             if isinstance(effect, ProviderEvent):
                 self._show(effect)
-            else:
+            elif self._leg is not None or type(effect) in _WITHOUT_PROVIDER:
                 _PERFORM[type(effect)](self, effect, waits)
 
     def _show(self, event: ProviderEvent) -> None:
@@ -285,7 +287,9 @@ class Session:
 
     def _send_text(self, effect: fx.SendText, waits: list[Awaitable[Any]] | None) -> None:
         provider = self.leg.provider
-        self._to_provider(partial(provider.send_text, effect.text, effect.role), waits)
+        # The role of a user is the default, and all that some providers know.
+        role = () if effect.role == "user" else (effect.role,)
+        self._to_provider(partial(provider.send_text, effect.text, *role), waits)
 
     def _request_response(self, effect: fx.RequestResponse, waits: list[Awaitable[Any]] | None) -> None:
         modalities = list(effect.modalities) if effect.modalities else None
@@ -323,7 +327,7 @@ class Session:
 
     def _cancel_tool(self, effect: fx.CancelTool, _: list[Awaitable[Any]] | None) -> None:
         task = self._running.get(effect.call_id)
-        if task is not None:
+        if task is not None and task is not asyncio.current_task():
             task.cancel()
 
     def _set_timer(self, effect: fx.SetTimer, _: list[Awaitable[Any]] | None) -> None:
@@ -339,6 +343,8 @@ class Session:
         self._timers.pop(name, None)
         self._perform(self.core.apply(fx.TimerFired(name), self._time()))
 
+
+_WITHOUT_PROVIDER = frozenset({fx.CancelTool, fx.SetTimer, fx.ClearTimer})
 
 _PERFORM: dict[type, Callable[[Session, Any, list[Awaitable[Any]] | None], None]] = {
     fx.SendText: Session._send_text,

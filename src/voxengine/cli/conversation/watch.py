@@ -18,6 +18,10 @@ __all__ = ["TurnWatch", "lost"]
 _LOOK = 0.02
 #: Seconds for which all has to be quiet: an answer may be followed by another right away.
 _CALM = 0.3
+#: Seconds of quiet after which no answer is expected any more: the engine's own limit, and what it takes to notice that
+#: somebody has stopped speaking, but no longer than this.
+_PATIENCE = 8.0
+_NOTICED = 2.0
 
 _INPUT = (EventType.VAD_SPEECH_STARTED, EventType.CONVERSATION_TURN_DETECTED, EventType.TEXT_INPUT)
 _ENDED = (
@@ -45,6 +49,7 @@ class TurnWatch:
         self._engine = engine
         self._silent = silent
         self._now = asyncio.get_running_loop().time
+        self._patience = min(_PATIENCE, engine.config.response_timeout + _NOTICED)
         self._input_at = float("-inf")
         self._answered_at = float("-inf")
         self._lost: ConnectionLost | None = None
@@ -61,12 +66,11 @@ class TurnWatch:
     def _on_lost(self, event: ConnectionLost) -> None:
         self._lost = event
 
-    async def answered(self, *, at_least: float = 0.0, patience: float = 8.0) -> bool:
+    async def answered(self, *, at_least: float = 0.0) -> bool:
         """Wait until what was said since this call began, or just before, was answered and the answer was heard.
 
         Args:
             at_least: seconds to wait in any case: how long it may take until an end of speech is noticed.
-            patience: seconds of quiet after which no answer is expected any more.
 
         Returns:
             False if there was none.
@@ -85,6 +89,6 @@ class TurnWatch:
             is_answered = self._answered_at >= self._input_at and self._answered_at > float("-inf")
             if is_answered and quiet >= _CALM and now - began >= at_least:
                 return True
-            if quiet >= patience:
+            if quiet >= self._patience:
                 return False
             await asyncio.sleep(_LOOK)

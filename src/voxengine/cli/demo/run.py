@@ -159,7 +159,7 @@ def _show(console: Console, run: _Run, out: Path) -> None:
     recorded = [f"{ms:.0f}" for ms in run.recorded_ms() if ms is not None]
     if recorded:
         console.print(
-            f"\n[bold]On the recording[/], from the caller's last audible sample to the engine's first: "
+            f"\n[bold]On the recording[/], from the caller's last sample above -40 dBFS to the engine's first: "
             f"{', '.join(recorded)} ms"
         )
     cut = run.scenario.barge_in

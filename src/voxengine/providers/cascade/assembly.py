@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxengine.config import ProviderConfig
-from voxengine.errors import ConfigurationError
+from voxengine.errors import (
+    ConfigurationError,
+    ConnectionError,
+    ProviderError,
+    VoiceEngineError,
+)
 from voxengine.providers.cascade.parts import STT, TTS, VAD, Brain, ToolSpec, TurnDetector
 from voxengine.providers.cascade.registry import create_part, list_parts
 from voxengine.providers.cascade.settings import CascadeSettings
 
-__all__ = ["Parts", "is_on_device", "tool_specs"]
+__all__ = ["Parts", "connection_error", "is_on_device", "tool_specs"]
 
 #: Parts that need no network once they are installed.
 _ON_DEVICE = {
@@ -142,3 +147,26 @@ def tool_specs(tools: list[dict[str, Any]] | None) -> tuple[ToolSpec, ...]:
             )
         specs.append(ToolSpec(name, str(given.get("description") or ""), dict(parameters)))
     return tuple(specs)
+
+
+def connection_error(failure: Exception, provider: str) -> tuple[VoiceEngineError, str, bool]:
+    """Why the parts could not be brought to life: the error to raise, its code, and whether trying again can help."""
+    error: VoiceEngineError
+    if isinstance(failure, ProviderError) and not isinstance(failure, ConnectionError):
+        failure.provider = failure.provider or provider
+        unreachable = failure.code in ("timeout", "refused", "closed")
+        error = (
+            ConnectionError(str(failure), provider=provider, code=failure.code)
+            if unreachable
+            else failure
+        )
+    elif isinstance(failure, VoiceEngineError):
+        error = failure
+    else:
+        words = f"a part could not be loaded: {failure}"
+        error = ConnectionError(words, provider=provider, code="part_failed")
+    if isinstance(error, ProviderError):
+        return error, error.code, error.retryable
+    # "model", "missing_dependency", "configuration"
+    name = type(error).__name__.removesuffix("Error")
+    return error, "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_"), False

@@ -15,7 +15,7 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.audio.resample import Converter
 from voxengine.errors import MessageError, ProviderError
 from voxengine.providers.cascade.listener import Listener
-from voxengine.providers.cascade.parts import INPUT_RATE, TurnDetector, VADStream
+from voxengine.providers.cascade.parts import INPUT_RATE, Transcription, TurnDetector, VADStream
 from voxengine.providers.cascade.segmenter import Change, Segmenter
 from voxengine.providers.cascade.settings import CascadeSettings
 from voxengine.providers.cascade.utterance import Transcribe, Utterance
@@ -32,6 +32,8 @@ _TAIL_MS = 600.0
 _REJOIN_MS = 2000.0
 #: A large chunk is worked on in pieces of so many ms (about 4 ms of work each), between which the loop may run.
 _SLICE_MS = 1000
+#: Partial decodes take no more than one part in so many of the time: one that is running slows the final one down.
+_PARTIAL_SHARE = 4
 #: Stretches of a turn that may wait for the recogniser before the sender has to wait.
 _MAX_WAITING = 4
 #: The longest that a sender of large chunks is waited for before it counts as stalled. In ms.
@@ -87,6 +89,8 @@ class Hearing:
         #: Committed turns whose words are not there yet.
         self._finishing: set[Utterance] = set()
         self._partial_at = 0
+        #: How long the last partial decode took, in ms.
+        self._partial_took = 0.0
         self._fed = False
         self._heard_at = self._clock()
         self._stall_ms = settings.stall_ms
@@ -201,7 +205,7 @@ class Hearing:
     def _new_turn(self) -> Utterance:
         turn = Utterance(
             self._new_id(),
-            self._transcribe,
+            self._timed,
             lambda: self._known(turn),
             segment_s=self._settings.segment_s,
         )
@@ -248,11 +252,21 @@ class Hearing:
 
     def _want_partial(self, turn: Utterance) -> None:
         segmenter = self._segmenter
-        due = self._partial_at + self._settings.partial_ms * INPUT_RATE / 1000
+        interval = max(self._settings.partial_ms, _PARTIAL_SHARE * self._partial_took)
+        due = self._partial_at + interval * INPUT_RATE / 1000
         # Not in what may be the beginning of the pause: the final transcript must not queue behind a partial one.
         if self.partials and segmenter.voice_now and segmenter.position >= due:
             self._partial_at = segmenter.position
             turn.decode_partial(lambda text: self._listener.partial(turn, text))
+
+    async def _timed(self, samples: Samples, *, partial: bool) -> Transcription:
+        if not partial:
+            return await self._transcribe(samples, partial=False)
+        begun = self._clock()
+        try:
+            return await self._transcribe(samples, partial=True)
+        finally:
+            self._partial_took = (self._clock() - begun) * 1000
 
     # -- time
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,11 +20,10 @@ from voxengine.errors import (
     MessageError,
     ProviderError,
     UnsupportedFeatureError,
-    VoiceEngineError,
 )
 from voxengine.providers.base import BaseProvider, ConnectionState
 from voxengine.providers.cascade.abilities import CASCADE, check_config, of_instance
-from voxengine.providers.cascade.assembly import Parts
+from voxengine.providers.cascade.assembly import Parts, connection_error
 from voxengine.providers.cascade.dialogue import Dialogue
 from voxengine.providers.cascade.settings import CascadeSettings
 from voxengine.providers.cascade.watch import within
@@ -100,9 +100,7 @@ class CascadeProvider(BaseProvider):
             await within(parts.load(), self.settings.load_timeout, "loading the models")
             dialogue = self._open(parts)
         except Exception as failure:
-            error = self._connection_error(failure)
-            code = getattr(error, "code", None) or _code_of(error)
-            retryable = bool(getattr(error, "retryable", False))
+            error, code, retryable = connection_error(failure, self.name)
             self.emit(
                 ev.ConnectionFailed(code=code, retryable=retryable, error=str(error), **self.meta())
             )
@@ -113,8 +111,7 @@ class CascadeProvider(BaseProvider):
             raise
         self._dialogue = self.connection = dialogue
         self.emit(ev.ConnectionEstablished(**self.meta()))
-        if self.config.voice and dialogue.mouth.voice is None:
-            self._warn_of_voice(self.config.voice)
+        self._choose_voice(dialogue)
 
     def _open(self, parts: Parts) -> Dialogue:
         self.session_id = f"{self.name}_{self._prefix}"
@@ -124,7 +121,7 @@ class CascadeProvider(BaseProvider):
                 output_formats=(AudioFormat(sample_rate=parts.tts.sample_rate),),
                 voices=tuple(parts.tts.voices),
             )
-        dialogue = Dialogue(
+        return Dialogue(
             parts,
             self.config,
             self.settings,
@@ -132,23 +129,6 @@ class CascadeProvider(BaseProvider):
             format=self.get_audio_format(),
             session=self.session_id,
             new_id=lambda kind: f"{kind}_{self._prefix}_{next(self._ids)}",
-        )
-        dialogue.mouth.voice = self._voice(self.config.voice)
-        return dialogue
-
-    def _connection_error(self, failure: Exception) -> VoiceEngineError:
-        if isinstance(failure, ProviderError):
-            if isinstance(failure, ConnectionError) or failure.code not in (
-                "timeout",
-                "refused",
-                "closed",
-            ):
-                return failure
-            return ConnectionError(str(failure), provider=self.name, code=failure.code)
-        if isinstance(failure, VoiceEngineError):
-            return failure
-        return ConnectionError(
-            f"a part could not be loaded: {failure}", provider=self.name, code="part_failed"
         )
 
     async def disconnect(self) -> None:
@@ -171,6 +151,16 @@ class CascadeProvider(BaseProvider):
             )
         return self._dialogue
 
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[Dialogue]:
+        """The live conversation; an error in it is told in this provider's name."""
+        dialogue = self._live
+        try:
+            yield dialogue
+        except ProviderError as failure:
+            failure.provider = failure.provider or self.name
+            raise
+
     def _tell(self, kind: type[ev.ProviderEvent], **fields: Any) -> None:
         self.emit(kind(**fields, **self.meta()))
 
@@ -192,7 +182,8 @@ class CascadeProvider(BaseProvider):
             )
         self.check_audio(audio_data if isinstance(audio_data, bytes) else bytes(audio_data))
         if len(audio_data):
-            await dialogue.hearing.feed(bytes(audio_data))
+            with self._named():
+                await dialogue.hearing.feed(bytes(audio_data))
 
     async def commit_audio(self) -> None:
         """End the user's turn.
@@ -200,7 +191,8 @@ class CascadeProvider(BaseProvider):
         Raises:
             MessageError: no audio was sent since the last turn.
         """
-        await self._live.hearing.commit()
+        with self._named() as dialogue:
+            await dialogue.hearing.commit()
 
     async def clear_audio(self) -> None:
         """Forget what was said and is not a turn yet."""
@@ -250,7 +242,8 @@ class CascadeProvider(BaseProvider):
                 f"modalities are audio and text, not {', '.join(sorted(unknown))}",
                 provider=self.name,
             )
-        self._live.respond(None if modalities is None else "audio" in modalities, instructions)
+        with self._named() as dialogue:
+            dialogue.respond(None if modalities is None else "audio" in modalities, instructions)
 
     async def generate_tts(self, text: str) -> None:
         """Speak this text, word for word; the brain remembers it as its own.
@@ -259,7 +252,8 @@ class CascadeProvider(BaseProvider):
             MessageError: the text is empty, or a response is under way (`response_active`).
         """
         self._check_text(text)
-        self._live.say(text)
+        with self._named() as dialogue:
+            dialogue.say(text)
 
     async def interrupt(self) -> None:
         """Call off the response, and what is still playing."""
@@ -275,13 +269,15 @@ class CascadeProvider(BaseProvider):
             raise MessageError(
                 f"the result of a tool is text, not {type(output).__name__}", provider=self.name
             )
-        self._live.tool_returned(call_id, output)
+        with self._named() as dialogue:
+            dialogue.tool_returned(call_id, output)
 
     # -- the conversation
 
     async def add_conversation_history(self, items: Sequence[Item]) -> None:
         """Tell the brain an earlier conversation."""
-        self._live.memory.add_history(items)
+        with self._named() as dialogue:
+            dialogue.memory.add_history(items)
 
     async def truncate_item(self, item_id: str, heard_ms: float, heard_text: str) -> None:
         """Of this item of the assistant, only `heard_text` was heard.
@@ -289,7 +285,8 @@ class CascadeProvider(BaseProvider):
         Raises:
             MessageError: `unknown_item`.
         """
-        self._live.heard(item_id, heard_text)
+        with self._named() as dialogue:
+            dialogue.heard(item_id, heard_text)
 
     async def delete_item(self, item_id: str) -> None:
         """Remove an item from the brain's memory.
@@ -297,7 +294,8 @@ class CascadeProvider(BaseProvider):
         Raises:
             MessageError: `unknown_item`.
         """
-        self._live.memory.delete(item_id)
+        with self._named() as dialogue:
+            dialogue.memory.delete(item_id)
 
     # -- settings and figures
 
@@ -324,22 +322,18 @@ class CascadeProvider(BaseProvider):
             self._dialogue.hearing.manual = self.config.turn_detection == "none"
             self._dialogue.hearing.partials = self.config.partials is not False
             if "voice" in config:
-                self._dialogue.mouth.voice = self._voice(self.config.voice)
-                if self.config.voice and self._dialogue.mouth.voice is None:
-                    self._warn_of_voice(self.config.voice)
+                self._choose_voice(self._dialogue)
         self._tell(ev.SessionUpdated, settings=dict(config))
 
-    def _voice(self, wanted: str | None) -> str | None:
-        """The voice to speak with: another provider's voice is replaced by the default one."""
-        return wanted if wanted in self.capabilities.voices else None
-
-    def _warn_of_voice(self, wanted: str) -> None:
-        voices = ", ".join(self.capabilities.voices)
-        self._tell(
-            ev.SystemWarning,
-            code="voice_replaced",
-            message=f"there is no voice {wanted!r} here; the default one speaks (there are {voices})",
-        )
+    def _choose_voice(self, dialogue: Dialogue) -> None:
+        """Speak with the configured voice; another provider's voice is replaced by the default one."""
+        wanted, voices = self.config.voice, self.capabilities.voices
+        dialogue.mouth.voice = wanted if wanted in voices else None
+        if wanted and wanted not in voices:
+            there = f"there is no voice {wanted!r} here, only {', '.join(voices)}"
+            self._tell(
+                ev.SystemWarning, code="voice_replaced", message=f"{there}; the default one speaks"
+            )
 
     async def get_usage(self) -> dict[str, Any] | None:
         """Seconds heard and spoken, characters spoken, and tokens where the brain counts them; None when not open."""
@@ -348,9 +342,3 @@ class CascadeProvider(BaseProvider):
             return None
         mouth = dialogue.mouth
         return dialogue.usage.total(dialogue.hearing.seconds, mouth.seconds, mouth.characters)
-
-
-def _code_of(error: VoiceEngineError) -> str:
-    """A word to branch on, of an error that has none: "model", "missing_dependency", "configuration"."""
-    name = type(error).__name__.removesuffix("Error")
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

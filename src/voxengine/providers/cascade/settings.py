@@ -43,7 +43,7 @@ class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
     min_speech_ms: float = 64.0
     barge_in_ms: float = 96.0
     #: Silence after which the recogniser is started; when the turn is over is the turn detector's affair.
-    end_silence_ms: float = 96.0
+    end_silence_ms: float = 64.0
     #: Audio before the first frame of speech that belongs to the turn: soft first sounds are below the threshold.
     preroll_ms: float = 300.0
     #: The longest stretch that is transcribed at once; what Whisper takes is 30 s.

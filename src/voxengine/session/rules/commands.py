@@ -60,6 +60,13 @@ def interrupt(core: SessionCore, _: fx.Interrupt) -> None:
     cutting.cut(core, "request")
 
 
+def session_updated(core: SessionCore, event: ev.SessionUpdated) -> None:
+    """The provider works with other settings now."""
+    if "turn_detection" in event.settings:
+        core.manual_turns = event.settings["turn_detection"] == "none"
+    core.out.append(event)
+
+
 def playback_ack(core: SessionCore, ack: fx.PlaybackAck) -> None:
     """The client knows better than our clock what it has played."""
     core.playout.ack(ack.item_id, ack.played_ms, core.now)

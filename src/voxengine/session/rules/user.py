@@ -49,6 +49,8 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
     end_turn(core)
     core.latency.mark("turn_decided", core.now)
     core.out.append(with_fields(event, item_id=item.id))
+    if core.manual_turns:
+        return
     if core.capabilities.auto_response:
         if core.replies.in_flight is None:
             core.expect(ours=False)

@@ -170,7 +170,7 @@ async def answers_in_text_alone(case: Case) -> None:
 async def response_on_request(case: Case) -> None:
     """create_response() begins a response; while it is under way another is refused, or waits for its end."""
     provider = await case.open()
-    await case.ask(provider, case.scenario.long)
+    await case.ask(provider, case.scenario.hello)
     since = len(case.events)
     await case.or_skip(provider.create_response(), "create_response()")
     await case.wait_for(ResponseStarted, since=since)

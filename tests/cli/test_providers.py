@@ -1,0 +1,116 @@
+"""The capability table, and what providers need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from voxengine import BaseProvider, Capabilities, register_provider
+from voxengine.cli import needs
+from voxengine.providers.registry import unregister_provider
+
+Run = Callable[..., Result]
+
+
+class Vendor(BaseProvider):
+    """A provider somewhere on the network."""
+
+    capabilities = Capabilities(tools=True, voices=("x", "y|z"))
+
+    async def connect(self) -> None: ...
+    async def disconnect(self) -> None: ...
+    async def send_audio(self, audio_data: bytes) -> None: ...
+    async def send_text(self, text: str, role: str = "user") -> None: ...
+    async def interrupt(self) -> None: ...
+
+
+@pytest.fixture
+def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.delenv("SOME_VENDOR_API_KEY", raising=False)
+    register_provider("some-vendor", Vendor)
+    yield "some-vendor"
+    unregister_provider("some-vendor")
+
+
+def rows(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    return {row["name"]: row for row in json.loads(result.stdout)["providers"]}
+
+
+def test_the_table_has_every_provider_and_every_capability(run: Run, vendor: str) -> None:
+    result = run("providers", env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for name in ("mock", "local", "cascade", vendor):
+        assert name in result.stdout
+    for field in Capabilities.__struct_fields__:
+        assert field.replace("_", " ") in result.stdout
+
+
+def test_json(run: Run, vendor: str) -> None:
+    table = rows(run("providers", "--json"))
+    assert table["mock"]["ready"] is True
+    assert table["mock"]["capabilities"]["tools"] is True
+    assert table["mock"]["needs"] == {"extra": None, "key": None}
+    assert table["local"]["needs"]["extra"] == "local"
+    assert table[vendor]["missing"] == ["set SOME_VENDOR_API_KEY"]
+    assert table[vendor]["ready"] is False
+
+
+def test_a_key_that_is_set(run: Run, vendor: str) -> None:
+    result = run("providers", "--json", env={"SOME_VENDOR_API_KEY": "sk-secret-12345"})
+    assert rows(result)[vendor]["ready"] is True
+    assert "sk-secret" not in result.output
+
+
+def test_markdown(run: Run, vendor: str) -> None:
+    lines = run("providers", "--markdown").stdout.splitlines()
+    assert lines[0].startswith("| capability | `cascade` | `local` | `mock` |")
+    assert set(lines[1]) <= set("|- ")
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    assert any("y\\|z" in line for line in lines)
+
+
+def test_a_missing_extra_is_named_with_its_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = metadata.version
+
+    def version(name: str) -> str:
+        if name == "hibari-tts":
+            raise metadata.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    local = rows(run("providers", "--json"))["local"]
+    assert local["missing"] == ["pip install 'voxengine[local]'"]
+    assert "pip install 'voxengine[local]'" in run("providers", env={"COLUMNS": "200"}).stdout
+
+
+def test_a_provider_that_cannot_be_imported_has_a_row(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from voxengine.cli import providers
+
+    def broken(name: str) -> Any:
+        if name == "mock":
+            raise RuntimeError("no luck")
+        return None
+
+    monkeypatch.setattr(providers, "capabilities_of", broken)
+    row = rows(run("providers", "--json"))["mock"]
+    assert row["capabilities"] is None
+    assert row["missing"] == ["RuntimeError: no luck"]
+
+
+def test_extras_of_extras() -> None:
+    found = needs.extras()
+    assert {"cli", "local", "demo", "devices"} <= set(found)
+    assert set(found["local"].installed) <= set(found["demo"].installed) | set(
+        found["demo"].missing
+    )
+    assert "typer" in found["demo"].installed
