@@ -17,7 +17,7 @@ from typing import Any
 from bench.speech import FORMAT, Recording, errors, recordings
 from voxengine import VoiceEngine
 from voxengine.audio import AudioFormat, first_audible_ms
-from voxengine.events import AudioOutputChunk, AudioOutputStopped, EventType, VadSpeechStarted
+from voxengine.events import AudioOutputChunk, AudioOutputStopped, EventType, TurnDetected, VadSpeechStarted
 
 FRAME_MS = 20
 _FRAME = FORMAT.n_bytes(FRAME_MS)
@@ -32,28 +32,34 @@ class Caller:
     engine: VoiceEngine
     audible: list[float] = field(default_factory=list)
     detected: float | None = None
-    last_chunk: float | None = None
-    stopped: float | None = None
+    #: Milliseconds from each detection of speech that cut the engine short to the order to stop playing.
+    silenced: list[float] = field(default_factory=list)
+    chunks_after: int = 0
 
     def listen(self) -> None:
         """Take note of what the engine says."""
         self.engine.on(EventType.AUDIO_OUTPUT_CHUNK, self._chunk)
         self.engine.on(EventType.AUDIO_OUTPUT_STOPPED, self._stopped)
         self.engine.on(EventType.VAD_SPEECH_STARTED, self._speech)
+        self.engine.on(EventType.CONVERSATION_TURN_DETECTED, self._turn)
 
     def _chunk(self, event: AudioOutputChunk) -> None:
         now = time.perf_counter()
-        self.last_chunk = now
+        self.chunks_after += bool(self.silenced)
         offset = first_audible_ms(event.audio_data, AudioFormat(event.encoding, event.sample_rate))
         if offset is not None:
             self.audible.append(now + offset / 1000)
 
     def _stopped(self, event: AudioOutputStopped) -> None:
-        if event.interrupted:
-            self.stopped = time.perf_counter()
+        if event.interrupted and self.detected is not None:
+            self.silenced.append((time.perf_counter() - self.detected) * 1000)
+            self.chunks_after = 0
 
     def _speech(self, event: VadSpeechStarted) -> None:
         self.detected = time.perf_counter()
+
+    def _turn(self, event: TurnDetected) -> None:
+        assert not self.chunks_after, "audio of an answer that was cut short was handed out"
 
     async def speak(self, recording: Recording, until_answer: bool = True) -> float | None:
         """Say it; returns the wait in ms from its acoustic end to the first audible sample, None without an answer."""
@@ -101,7 +107,7 @@ async def _voice_to_voice(rounds: int) -> tuple[list[float], dict[str, list[str]
 
 
 async def _barge_in(rounds: int) -> list[float]:
-    """From the report that the caller speaks to the last audio handed out for playing, and the order to stop playing."""
+    """From the report that the caller speaks to the order to stop playing, after which no audio may come."""
     interruption = next(r for r in recordings() if r.name == "sense_and_sensibility_0880")
     delays = []
     for _ in range(rounds):
@@ -113,23 +119,23 @@ async def _barge_in(rounds: int) -> list[float]:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(1.0)
             await caller.speak(interruption, until_answer=False)
-            assert caller.detected is not None and caller.stopped is not None, "the story was not interrupted"
-            delays.append((caller.stopped - caller.detected) * 1000)
+            assert caller.silenced, "the story was not interrupted"
+            delays.append(caller.silenced[0])
     return delays
 
 
 async def _calls(n: int, rounds: int) -> list[float]:
-    """Several calls at once, half a second apart, each with another recording first."""
+    """Several calls at once, all with the same recording and a tenth of a second apart: they want the models together."""
     have = recordings()
 
     async def one(k: int) -> list[float]:
-        await asyncio.sleep(0.5 * k)
+        await asyncio.sleep(0.1 * k)
         waits = []
         for i in range(rounds):
             async with _engine() as engine:
                 caller = Caller(engine)
                 caller.listen()
-                wait = await caller.speak(have[(k + i) % len(have)])
+                wait = await caller.speak(have[i % len(have)])
                 if wait is not None:
                     waits.append(wait)
         return waits

@@ -295,10 +295,18 @@ def test_what_the_provider_does_to_its_metadata_does_not_change_the_configuratio
 # -- what the modes ask of a provider
 
 
-@pytest.mark.parametrize(("mode", "wish"), [("fast", False), ("big", True), ("provider", None)])
-def test_modes(mode: Any, wish: bool | None) -> None:
+@pytest.mark.parametrize(
+    ("mode", "words", "speech"),
+    [("fast", False, True), ("big", True, True), ("provider", None, None)],
+)
+def test_modes(mode: Any, words: bool | None, speech: bool | None) -> None:
+    """Also in mode "fast" the session has to know when the user speaks, or nobody could interrupt."""
     provider = VoiceEngineConfig(mode=mode).provider_config()
-    assert (provider.transcription, provider.partials, provider.vad_events) == (wish, wish, wish)
+    assert (provider.transcription, provider.partials, provider.vad_events) == (
+        words,
+        words,
+        speech,
+    )
 
 
 def test_the_provider_gets_all_that_is_set() -> None:

@@ -27,12 +27,19 @@ _SECRET = ("key", "token", "secret", "password", "authorization", "credential")
 
 def masked(values: Mapping[str, Any]) -> dict[str, Any]:
     """A copy fit to be shown: whatever is named like a secret is replaced, also inside what it holds."""
-    return {name: "***" if _is_secret(str(name), value) else _shown(value) for name, value in values.items()}
+    return {
+        name: "***" if _is_secret(str(name), value) else _shown(value)
+        for name, value in values.items()
+    }
 
 
 def _is_secret(name: str, value: Any) -> bool:
     # A number is a count, such as max_tokens, or a switch.
-    return value is not None and not isinstance(value, int) and any(word in name.lower() for word in _SECRET)
+    return (
+        value is not None
+        and not isinstance(value, int)
+        and any(word in name.lower() for word in _SECRET)
+    )
 
 
 def _shown(value: Any) -> Any:
@@ -103,10 +110,14 @@ class ProviderConfig(Mapping[str, Any]):
         if isinstance(config, ProviderConfig):
             return config
         if config is not None and not isinstance(config, Mapping):
-            raise ConfigurationError(f"a provider is made with a ProviderConfig or a dict, not {type(config).__name__}")
+            raise ConfigurationError(
+                f"a provider is made with a ProviderConfig or a dict, not {type(config).__name__}"
+            )
         return cls(**dict(config or {}))
 
-    if not TYPE_CHECKING:  # to a type checker, a name that is no setting of every provider is a mistake
+    if (
+        not TYPE_CHECKING
+    ):  # to a type checker, a name that is no setting of every provider is a mistake
 
         def __getattr__(self, name: str) -> Any:
             # Only for what is not found otherwise. A copy has no options yet.
@@ -130,7 +141,9 @@ class ProviderConfig(Mapping[str, Any]):
                 self.options[name] = value
 
     def _set(self) -> dict[str, Any]:
-        own = {name: value for name in _PROVIDER_FIELDS if (value := getattr(self, name)) is not None}
+        own = {
+            name: value for name in _PROVIDER_FIELDS if (value := getattr(self, name)) is not None
+        }
         return {**own, **self.options}
 
     def __getitem__(self, name: str) -> Any:
@@ -209,18 +222,28 @@ class VoiceEngineConfig:
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
-            raise ConfigurationError(f"mode {self.mode!r} is unknown; it is one of {', '.join(get_args(Mode))}")
+            raise ConfigurationError(
+                f"mode {self.mode!r} is unknown; it is one of {', '.join(get_args(Mode))}"
+            )
         if not isinstance(self.provider, str) or not self.provider:
-            raise ConfigurationError("provider is the name of a registered provider, such as 'local' or 'mock'")
+            raise ConfigurationError(
+                "provider is the name of a registered provider, such as 'local' or 'mock'"
+            )
         self.input_format = _as_format("input_format", self.input_format)
         self.output_format = _as_format("output_format", self.output_format)
         if self.input_format.channels != 1 or self.output_format.channels != 1:
-            raise ConfigurationError("a call is mono in both directions; mix stereo down before it is sent")
+            raise ConfigurationError(
+                "a call is mono in both directions; mix stereo down before it is sent"
+            )
         for name in ("connect_timeout", "response_timeout", "stall_timeout", "tool_timeout"):
             if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name} is a number of seconds above 0, not {getattr(self, name)!r}")
+                raise ConfigurationError(
+                    f"{name} is a number of seconds above 0, not {getattr(self, name)!r}"
+                )
         if not _is_number(self.output_latency_ms) or self.output_latency_ms < 0:
-            raise ConfigurationError(f"output_latency_ms is a number from 0 on, not {self.output_latency_ms!r}")
+            raise ConfigurationError(
+                f"output_latency_ms is a number from 0 on, not {self.output_latency_ms!r}"
+            )
         self._check_modalities()
         if not isinstance(self.metadata, Mapping):
             raise ConfigurationError(f"metadata is a dict, not {type(self.metadata).__name__}")
@@ -233,13 +256,19 @@ class VoiceEngineConfig:
             raise ConfigurationError(f"modalities are a list of 'audio' and 'text', not {wanted!r}")
         unknown = {str(kind) for kind in wanted or ()} - {"audio", "text"}
         if unknown:
-            raise ConfigurationError(f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}")
+            raise ConfigurationError(
+                f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}"
+            )
 
     # -- where it comes from
 
     @classmethod
     def load(
-        cls, file: str | Path | None = None, *, env: Mapping[str, str] | None = None, **arguments: Any
+        cls,
+        file: str | Path | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        **arguments: Any,
     ) -> VoiceEngineConfig:
         """Arguments before environment before file.
 
@@ -282,7 +311,9 @@ class VoiceEngineConfig:
         """What the provider is made with: the mode decides what is asked of it."""
         wants = {"fast": False, "big": True, "provider": None}[self.mode]
         settings: dict[str, Any] = {name: getattr(self, name) for name in _SHARED}
-        settings.update(transcription=wants, partials=wants, vad_events=wants)
+        # Mode "fast" does not tell of speech, but the session has to know of it: who speaks, interrupts.
+        hears = None if wants is None else True
+        settings.update(transcription=wants, partials=wants, vad_events=hears)
         settings.update(overrides)
         return ProviderConfig(**settings)
 
@@ -293,14 +324,18 @@ class VoiceEngineConfig:
 
     def __repr__(self) -> str:
         defaults = {f.name: f.default for f in fields(self)}
-        shown = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != defaults[f.name] and v != {}}
-        return "VoiceEngineConfig(" + ", ".join(f"{k}={v!r}" for k, v in masked(shown).items()) + ")"
+        shown = {
+            f.name: v
+            for f in fields(self)
+            if (v := getattr(self, f.name)) != defaults[f.name] and v != {}
+        }
+        return (
+            "VoiceEngineConfig(" + ", ".join(f"{k}={v!r}" for k, v in masked(shown).items()) + ")"
+        )
 
 
 _SHARED = tuple(
-    n
-    for n in _PROVIDER_FIELDS
-    if n not in ("transcription", "partials", "vad_events", "tools")
+    n for n in _PROVIDER_FIELDS if n not in ("transcription", "partials", "vad_events", "tools")
 )
 _NAMES = tuple(f.name for f in fields(VoiceEngineConfig))
 
@@ -326,7 +361,9 @@ def _as_format(name: str, value: Any) -> AudioFormat:
             return AudioFormat(encoding, int(rate) if rate else default)
         except ValueError as failure:
             raise ConfigurationError(f"{name} {value!r}: {failure}") from None
-    raise ConfigurationError(f"{name} is an AudioFormat, a rate, or text like 'pcm16@16000', not {value!r}")
+    raise ConfigurationError(
+        f"{name} is an AudioFormat, a rate, or text like 'pcm16@16000', not {value!r}"
+    )
 
 
 def _check_names(values: Mapping[str, Any], where: str) -> None:
@@ -341,7 +378,9 @@ def _from_file(path: Path, env: Mapping[str, str], has_key: bool) -> dict[str, A
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as failure:
-        raise ConfigurationError(f"the configuration {path} cannot be read: {failure.strerror or failure}") from None
+        raise ConfigurationError(
+            f"the configuration {path} cannot be read: {failure.strerror or failure}"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise ConfigurationError(f"the configuration {path} is not valid TOML: {failure}") from None
     values = dict(content.get("voxengine", content))
@@ -373,5 +412,7 @@ def _parse(name: str, type_name: str, text: str) -> Any:
         if type_name.startswith("dict"):
             return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, tomllib.TOMLDecodeError) as failure:
-        raise ConfigurationError(f"VOXENGINE_{name.upper()}={text!r} is not valid: {failure}") from None
+        raise ConfigurationError(
+            f"VOXENGINE_{name.upper()}={text!r} is not valid: {failure}"
+        ) from None
     return [part.strip() for part in text.split(",")] if type_name.startswith("list") else text

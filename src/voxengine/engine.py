@@ -161,17 +161,20 @@ class VoiceEngine:
 
         Raises:
             MessageError: the text is empty or too long, or the role is unknown.
+            UnsupportedFeatureError: the provider takes no text of this role.
             ProviderError: the provider did not take it.
         """
-        if not isinstance(text, str) or not text.strip():
-            raise MessageError("a text that is put into the conversation is not empty")
-        if len(text) > MAX_TEXT:
-            raise MessageError(
-                f"a text of {len(text)} characters is too long; at most {MAX_TEXT} are taken"
-            )
+        _check_text(text)
         if role not in ("user", "system", "assistant"):
             raise MessageError(f"role {role!r} is unknown; it is 'user', 'system' or 'assistant'")
-        await self._open.command(fx.Text(text, role))
+        session = self._open
+        provider = session.leg.provider
+        can = provider.capabilities
+        if role != "user" and not (
+            can.system_messages or (role == "assistant" and can.history == "items")
+        ):
+            raise provider.unsupported(f"texts of role {role!r} in mid-conversation")
+        await session.command(fx.Text(text, role))
 
     async def create_response(
         self, modalities: list[str] | None = None, *, instructions: str | None = None
@@ -189,10 +192,9 @@ class VoiceEngine:
         """Speak this text, word for word, instead of whatever is being said.
 
         Raises:
-            MessageError: the text is empty.
+            MessageError: the text is empty or too long.
         """
-        if not text.strip():
-            raise MessageError("there is nothing to say in an empty text")
+        _check_text(text)
         await self._open.command(fx.Say(text))
 
     async def generate_tts(self, text: str) -> None:
@@ -415,7 +417,9 @@ class VoiceEngine:
             "the engine is not connected; call connect(), or use 'async with'"
         )
 
-    def _handler_failed(self, handler: Handler, event: ProviderEvent, failure: BaseException) -> None:
+    def _handler_failed(
+        self, handler: Handler, event: ProviderEvent, failure: BaseException
+    ) -> None:
         logger.error("a handler of %s failed: %r", event.type, handler, exc_info=failure)
         if event.type != EventType.ERROR_GENERAL:
             self._bus.publish(
@@ -427,3 +431,16 @@ class VoiceEngine:
                     provider=event.provider,
                 )
             )
+
+
+def _check_text(text: Any) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise MessageError("a text that is put into the conversation is a string that is not empty")
+    if len(text) > MAX_TEXT:
+        raise MessageError(
+            f"a text of {len(text)} characters is too long; at most {MAX_TEXT} are taken"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as failure:
+        raise MessageError(f"the text holds what UTF-8 cannot: {failure}") from None

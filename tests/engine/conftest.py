@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.engine.desk import Desk, desk
+from tests.engine.desk import desk
 from voxengine import VoiceEngine, VoiceEngineConfig, register_provider
 from voxengine.providers import registry
+from voxengine.providers.base import BaseProvider
 
 MakeEngine = Callable[..., VoiceEngine]
 
@@ -23,7 +24,7 @@ def _own_providers(monkeypatch: pytest.MonkeyPatch) -> None:
 def make_engine() -> MakeEngine:
     """An engine on a provider named "desk" of the given class."""
 
-    def make(kind: type[Desk] | None = None, **settings: Any) -> VoiceEngine:
+    def make(kind: type[BaseProvider] | None = None, **settings: Any) -> VoiceEngine:
         register_provider("desk", kind or desk())
         return VoiceEngine(VoiceEngineConfig(provider="desk", **settings))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from voxengine.providers.base import BaseProvider
 from voxengine.providers.capabilities import Capabilities
 
 RATE = 24000
+_numbers = itertools.count()
 #: All that the session can use.
 ABLE = Capabilities(
     input_formats=(AudioFormat("pcm16", RATE),),
@@ -50,7 +52,7 @@ class Desk(BaseProvider):
         self.closed = 0
         type(self).made.append(self)
         # Ids are never those of another provider.
-        self._number = 100 * (len(type(self).made) - 1)
+        self._number = 100 * next(_numbers)
 
     async def _do(self, method: str, *args: Any) -> Any:
         self.calls.append((method, *args))
@@ -125,7 +127,9 @@ class Desk(BaseProvider):
     def words(self, text: str, n: int | None = None) -> None:
         n = n or self._number
         self.emit(
-            ev.TextOutput(text=text, item_id=f"a{n}", response_id=f"r{n}", is_partial=True, **self.meta())
+            ev.TextOutput(
+                text=text, item_id=f"a{n}", response_id=f"r{n}", is_partial=True, **self.meta()
+            )
         )
 
     def audio(self, data: bytes, n: int | None = None, **fields: Any) -> None:

@@ -77,10 +77,16 @@ async def test_all_events_say_where_they_are_from_and_when(make_engine: MakeEngi
 
 async def test_as_a_context_manager(make_engine: MakeEngine) -> None:
     kind = desk()
-    with pytest.raises(RuntimeError, match="of the application"):
-        async with make_engine(kind) as engine:
+    engine = make_engine(kind)
+
+    async def application() -> None:
+        async with engine as same:
+            assert same is engine
             assert engine.is_connected
             raise RuntimeError("of the application")
+
+    with pytest.raises(RuntimeError, match="of the application"):
+        await application()
     assert kind.made[0].closed == 1
     assert engine.state == "disconnected"
 
@@ -277,7 +283,7 @@ async def test_a_provider_that_cannot_be_made(make_engine: MakeEngine) -> None:
 
     register_provider("broken", broken)
     engine = VoiceEngine(VoiceEngineConfig(provider="broken"))
-    with pytest.raises(ConfigurationError, match="'broken'.*endpoint"):
+    with pytest.raises(ConfigurationError, match=r"'broken'.*endpoint"):
         await engine.connect()
 
 

@@ -8,6 +8,8 @@ import wave
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from tests.engine.conftest import MakeEngine
@@ -24,8 +26,8 @@ from voxengine import (
     VoiceEngine,
 )
 from voxengine import events as ev
-from voxengine.audio.g711 import decode as g711_decode
-from voxengine.providers.capabilities import Capabilities
+from voxengine.audio import g711
+from voxengine.providers.base import BaseProvider
 
 
 def wav(width: int = 2, channels: int = 1) -> bytes:
@@ -150,8 +152,6 @@ async def test_formats_are_converted_on_the_way_in_and_out(
     make_engine: MakeEngine, app: AudioFormat, provider: AudioFormat
 ) -> None:
     """A second each way arrives as a second, in the other's format, and is not silence."""
-    import msgspec
-
     spoken = sine(provider)
 
     def answer(p: Desk, *_: Any) -> None:
@@ -189,20 +189,14 @@ async def test_formats_are_converted_on_the_way_in_and_out(
 
 def sine(format: AudioFormat, ms: int = 1000) -> bytes:
     """400 Hz at half of full scale."""
-    import numpy as np
-
-    from voxengine.audio.g711 import encode
-
     t = np.arange(format.sample_rate * ms // 1000) / format.sample_rate
     pcm = (16384 * np.sin(2 * np.pi * 400 * t)).astype("<i2").tobytes()
-    return pcm if format.encoding == "pcm16" else encode(pcm, format.encoding)
+    return pcm if format.encoding == "pcm16" else g711.encode(pcm, format.encoding)
 
 
 def loudness(audio: bytes, format: AudioFormat) -> float:
     """Root mean square, full scale being 1."""
-    import numpy as np
-
-    pcm = audio if format.encoding == "pcm16" else g711_decode(audio, format.encoding)
+    pcm = audio if format.encoding == "pcm16" else g711.decode(audio, format.encoding)
     samples = np.frombuffer(pcm, "<i2").astype("f4") / 32768
     return float(np.sqrt((samples**2).mean()))
 
@@ -238,7 +232,10 @@ async def test_any_script_goes_in_and_into_the_log(make_engine: MakeEngine, text
     async with make_engine(kind) as engine:
         await engine.send_text(text)
         await asyncio.sleep(1)
-        assert [(i.role, i.text) for i in engine.conversation] == [("user", text), ("assistant", text)]
+        assert [(i.role, i.text) for i in engine.conversation] == [
+            ("user", text),
+            ("assistant", text),
+        ]
         assert text in engine.conversation.to_json()
     assert kind.made[0].asked("send_text") == [(text, "user")]
 
@@ -313,7 +310,8 @@ async def test_what_the_provider_raises_comes_to_the_caller(make_engine: MakeEng
 async def test_a_provider_that_takes_too_long(
     make_engine: MakeEngine, method: str, hook: str
 ) -> None:
-    kind = desk(**{hook: lambda *_: asyncio.sleep(1000)})
+    hooks: dict[str, Any] = {hook: lambda *_: asyncio.sleep(1000)}
+    kind = desk(**hooks)
     async with make_engine(kind, connect_timeout=4.0) as engine:
         with pytest.raises(ProviderError, match="took longer than 4 s") as caught:
             await METHODS[method](engine)
@@ -358,27 +356,32 @@ async def test_an_answer_that_stops_in_the_middle(make_engine: MakeEngine) -> No
 # -- a provider that does only what it must
 
 
-class OnlyMust(Desk):
+class OnlyMust(BaseProvider):
     """As a provider is written from the guide: no ids, no starts and ends, a text without a role."""
 
-    capabilities = Capabilities()
+    async def connect(self) -> None: ...
 
-    async def connect(self) -> None:  # type: ignore[override]
-        await self._do("connect")
+    async def disconnect(self) -> None: ...
+
+    async def send_audio(self, audio_data: bytes) -> None: ...
+
+    async def interrupt(self) -> None: ...
 
     async def send_text(self, text: str) -> None:  # type: ignore[override]
-        await self._do("send_text", text)
         self.emit_event("text_chunk", {"text": f"You said {text}."})
         self.emit_event("audio_chunk", {"audio_data": tone(300), "sample_rate": RATE})
 
 
-def only_must() -> type[Desk]:
-    return type("OnlyMust", (OnlyMust,), {"made": [], "hooks": {}})
+class Writes(OnlyMust):
+    """One that does not speak, though its capabilities do not say so."""
+
+    async def send_text(self, text: str) -> None:  # type: ignore[override]
+        self.emit_event("text_chunk", {"text": "Yes."})
 
 
 async def test_a_provider_written_from_the_guide(make_engine: MakeEngine) -> None:
     kinds: list[str] = []
-    async with make_engine(only_must()) as engine:
+    async with make_engine(OnlyMust) as engine:
         engine.on("*", lambda e: kinds.append(str(e.type)))
         await engine.send_text("one")
         assert engine.state == "speaking"
@@ -386,7 +389,12 @@ async def test_a_provider_written_from_the_guide(make_engine: MakeEngine) -> Non
         assert engine.state == "idle"
         await engine.send_text("two")
         await asyncio.sleep(1)
-        assert [i.text for i in engine.conversation] == ["one", "You said one.", "two", "You said two."]
+        assert [i.text for i in engine.conversation] == [
+            "one",
+            "You said one.",
+            "two",
+            "You said two.",
+        ]
     assert kinds.count("response_started") == kinds.count("response_completed") == 2
     assert "error" not in kinds
 
@@ -394,12 +402,8 @@ async def test_a_provider_written_from_the_guide(make_engine: MakeEngine) -> Non
 async def test_one_that_answers_in_text_alone_is_not_thought_stalled(
     make_engine: MakeEngine,
 ) -> None:
-    class Writes(OnlyMust):
-        async def send_text(self, text: str) -> None:  # type: ignore[override]
-            self.emit_event("text_chunk", {"text": "Yes."})
-
     kinds: list[str] = []
-    async with make_engine(type("Writes", (Writes,), {"made": [], "hooks": {}})) as engine:
+    async with make_engine(Writes) as engine:
         engine.on("*", lambda e: kinds.append(str(e.type)))
         await engine.send_text("one")
         await asyncio.sleep(120)
@@ -409,18 +413,16 @@ async def test_one_that_answers_in_text_alone_is_not_thought_stalled(
     assert kinds.count("response_completed") == 1
 
 
-@pytest.mark.parametrize(
-    "method", ["create_response", "say", "commit_audio", "clear_audio"]
-)
+@pytest.mark.parametrize("method", ["create_response", "say", "commit_audio", "clear_audio"])
 async def test_what_it_cannot_do_is_refused_in_words(make_engine: MakeEngine, method: str) -> None:
-    async with make_engine(only_must()) as engine:
+    async with make_engine(OnlyMust) as engine:
         with pytest.raises(UnsupportedFeatureError, match="'desk' does not offer"):
             await METHODS[method](engine)
         assert engine.state == "idle"
 
 
 async def test_a_note_for_one_that_takes_none_is_refused(make_engine: MakeEngine) -> None:
-    async with make_engine(only_must()) as engine:
+    async with make_engine(OnlyMust) as engine:
         with pytest.raises(UnsupportedFeatureError, match="'system'"):
             await engine.send_text("be brief", role="system")
         assert len(engine.conversation) == 0
@@ -448,8 +450,6 @@ async def test_say_word_for_word(make_engine: MakeEngine) -> None:
 
 
 async def test_say_where_the_provider_cannot(make_engine: MakeEngine) -> None:
-    import msgspec
-
     kind = desk(msgspec.structs.replace(ABLE, say=False))
     async with make_engine(kind) as engine:
         await engine.say("Hold the line.")
@@ -491,7 +491,7 @@ async def test_interrupting_an_answer(make_engine: MakeEngine) -> None:
     assert (interrupted.heard_text, interrupted.reason) == ("one two", "request")
     (provider,) = kind.made
     assert provider.order[:4] == ["connect", "send_text", "interrupt", "truncate_item"]
-    assert provider.asked("truncate_item") == [("a1", 500.0, "one two")]
+    assert provider.asked("truncate_item") == [(item.id, 500.0, "one two")]
 
 
 async def test_what_is_decided_first_reaches_the_provider_first(make_engine: MakeEngine) -> None:
@@ -526,7 +526,7 @@ async def test_the_clients_word_on_what_was_heard_counts(make_engine: MakeEngine
     async with make_engine(desk(send_text=answer)) as engine:
         await engine.send_text("count")
         await asyncio.sleep(0.5)
-        engine.acknowledge_playback("a1", 250.0)
+        engine.acknowledge_playback(engine.conversation[-1].id, 250.0)
         await engine.interrupt()
         assert engine.conversation[-1].heard_ms == pytest.approx(250)
 

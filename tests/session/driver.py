@@ -83,7 +83,9 @@ class Driver:
         self.user_speaks(item)
         self.user_stops(item, text)
 
-    def answer(self, text: str = "one two three four", ms: int = 1000, n: int = 1, done: bool = True) -> None:
+    def answer(
+        self, text: str = "one two three four", ms: int = 1000, n: int = 1, done: bool = True
+    ) -> None:
         """The assistant answers at once with this text and so many milliseconds of audio."""
         self.give(ev.ResponseStarted(response_id=f"r{n}"))
         self.give(ev.TextOutput(text=text, item_id=f"a{n}", response_id=f"r{n}"))

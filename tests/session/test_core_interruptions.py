@@ -34,7 +34,11 @@ def test_barge_in_is_told_in_order_and_once() -> None:
     d.answer(done=False)
     d.wait(0.3)
     out = d.user_speaks("u2")
-    told = [type(e) for e in out if isinstance(e, ev.ProviderEvent) and not isinstance(e, ev.ConversationUpdated)]
+    told = [
+        type(e)
+        for e in out
+        if isinstance(e, ev.ProviderEvent) and not isinstance(e, ev.ConversationUpdated)
+    ]
     assert told == [
         ev.VadSpeechStarted,
         ev.ResponseCancelled,
@@ -50,7 +54,9 @@ def test_barge_in_is_told_in_order_and_once() -> None:
 
 
 @pytest.mark.parametrize(("capabilities", "cancels"), [(SERVER_VAD, 0), (OBEDIENT, 1)])
-def test_a_provider_that_does_not_stop_by_itself_is_told_to(capabilities: Capabilities, cancels: int) -> None:
+def test_a_provider_that_does_not_stop_by_itself_is_told_to(
+    capabilities: Capabilities, cancels: int
+) -> None:
     d = Driver(capabilities)
     d.user_says()
     d.answer(done=False)

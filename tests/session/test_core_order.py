@@ -54,7 +54,12 @@ def test_interruption_keeps_the_order() -> None:
     d.user_stops("u2", None)
     d.answer("another", n=2)
     d.give(ev.TranscriptCompleted(item_id="u2", text="no wait"))
-    assert d.log == [("user", "question"), ("assistant", "one two"), ("user", "no wait"), ("assistant", "another")]
+    assert d.log == [
+        ("user", "question"),
+        ("assistant", "one two"),
+        ("user", "no wait"),
+        ("assistant", "another"),
+    ]
 
 
 def test_a_cough_is_no_turn() -> None:
@@ -92,7 +97,12 @@ def test_an_event_that_comes_twice_counts_once() -> None:
         d.give(ev.ResponseCompleted(response_id="r1", event_id="e4"))
     assert d.item("a1").text == "hi"
     assert d.item("a1").audio_ms == pytest.approx(100)
-    assert len(d.of(ev.ResponseStarted)) == len(d.of(ev.ResponseCompleted)) == len(d.of(ev.AudioOutputChunk)) == 1
+    assert (
+        len(d.of(ev.ResponseStarted))
+        == len(d.of(ev.ResponseCompleted))
+        == len(d.of(ev.AudioOutputChunk))
+        == 1
+    )
 
 
 def test_ends_that_come_twice_without_ids_count_once() -> None:
@@ -111,7 +121,11 @@ def test_output_before_its_announcement() -> None:
     d.give(ev.ResponseStarted(response_id="r1"))
     d.give(ev.TextOutput(text="hi", item_id="a1", response_id="r1"))
     d.give(ev.ResponseCompleted(response_id="r1"))
-    told = [type(e) for e in d.effects if isinstance(e, (ev.ResponseStarted, ev.AudioOutputChunk, ev.ResponseCompleted))]
+    told = [
+        type(e)
+        for e in d.effects
+        if isinstance(e, (ev.ResponseStarted, ev.AudioOutputChunk, ev.ResponseCompleted))
+    ]
     assert told == [ev.ResponseStarted, ev.AudioOutputChunk, ev.ResponseCompleted]
 
 
@@ -169,14 +183,18 @@ def test_after_the_end_nothing_counts() -> None:
 
 
 _STEPS = st.lists(
-    st.sampled_from(["speak", "stop", "transcript", "start", "text", "audio", "done", "cancel", "wait", "again"]),
+    st.sampled_from(
+        ["speak", "stop", "transcript", "start", "text", "audio", "done", "cancel", "wait", "again"]
+    ),
     max_size=40,
 )
 
 
 @given(_STEPS)
 @settings(max_examples=300, deadline=None)
-def test_in_any_order_each_turn_is_logged_once_and_each_response_ends_once(steps: list[str]) -> None:
+def test_in_any_order_each_turn_is_logged_once_and_each_response_ends_once(
+    steps: list[str],
+) -> None:
     d = Driver()
     turn = response = 0
     speaking = False
@@ -197,7 +215,14 @@ def test_in_any_order_each_turn_is_logged_once_and_each_response_ends_once(steps
                 response += 1
                 d.give(ev.ResponseStarted(response_id=f"r{response}"))
             case "text" if response:
-                d.give(ev.TextOutput(text="word ", is_partial=True, item_id=f"a{response}", response_id=f"r{response}"))
+                d.give(
+                    ev.TextOutput(
+                        text="word ",
+                        is_partial=True,
+                        item_id=f"a{response}",
+                        response_id=f"r{response}",
+                    )
+                )
             case "audio" if response:
                 d.give(d.chunk(response))
             case "done" if response:
@@ -215,7 +240,8 @@ def test_in_any_order_each_turn_is_logged_once_and_each_response_ends_once(steps
         ends = [
             e
             for e in d.effects
-            if isinstance(e, (ev.ResponseCompleted, ev.ResponseCancelled, ev.ResponseError)) and e.response_id == f"r{r}"
+            if isinstance(e, (ev.ResponseCompleted, ev.ResponseCancelled, ev.ResponseError))
+            and e.response_id == f"r{r}"
         ]
         assert len(starts) <= 1
         assert len(ends) <= len(starts), "an end without a beginning"

@@ -10,7 +10,9 @@ from voxengine.providers.capabilities import Capabilities
 from voxengine.session import effects as fx
 
 
-def call(n: int = 1, response: str = "r1", arguments: str = '{"n": 10}', name: str = "move") -> ev.FunctionInvoked:
+def call(
+    n: int = 1, response: str = "r1", arguments: str = '{"n": 10}', name: str = "move"
+) -> ev.FunctionInvoked:
     return ev.FunctionInvoked(call_id=f"c{n}", name=name, arguments=arguments, response_id=response)
 
 
@@ -217,7 +219,9 @@ def test_a_bot_that_hangs_after_a_tool_is_asked_again_and_then_given_up() -> Non
 
 
 def test_a_provider_that_goes_on_by_itself_is_watched_too() -> None:
-    d = Driver(Capabilities(tools=True, continues_after_tool=True, auto_response=True), response_timeout=5)
+    d = Driver(
+        Capabilities(tools=True, continues_after_tool=True, auto_response=True), response_timeout=5
+    )
     d.user_says()
     d.give(ev.ResponseStarted(response_id="r1"))
     d.give(call())
@@ -348,7 +352,11 @@ def test_the_waterfall_of_a_turn() -> None:
     d.give(ev.TextOutput(text="hello", item_id="a1", response_id="r1"), 0.1)
     quiet = ev.AudioOutputChunk(audio_data=bytes(4800), item_id="a1", response_id="r1")
     d.give(quiet, 0.05)
-    d.give(ev.AudioOutputChunk(audio_data=bytes(960) + b"\0\x20" * 1920, item_id="a1", response_id="r1"))
+    d.give(
+        ev.AudioOutputChunk(
+            audio_data=bytes(960) + b"\0\x20" * 1920, item_id="a1", response_id="r1"
+        )
+    )
     m = d.one(ev.MetricsUpdated)
     assert m.turn_decided_ms == pytest.approx(300)
     assert m.transcript_ms == pytest.approx(350)

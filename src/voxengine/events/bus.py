@@ -45,15 +45,18 @@ def matcher(selector: Selector) -> Callable[[str], bool]:
     if isinstance(selector, type):
         return _class_matcher(selector)
     if not isinstance(selector, str):
-        raise ConfigurationError(f"subscribe with an EventType, a string or an event class, not {selector!r}")
+        raise ConfigurationError(
+            f"subscribe with an EventType, a string or an event class, not {selector!r}"
+        )
     if selector == "*":
         return lambda _: True
     if isinstance(selector, EventType):
         return lambda t: t == selector
     text = selector.lower().replace(".", "_")
     if any(c in text for c in "*?["):
-        return lambda t: fnmatch.fnmatchcase(str(t).lower().replace(".", "_"), text) or fnmatch.fnmatchcase(
-            _member_name(t), text
+        return lambda t: (
+            fnmatch.fnmatchcase(str(t).lower().replace(".", "_"), text)
+            or fnmatch.fnmatchcase(_member_name(t), text)
         )
     # A custom type has no member; its exact string is compared too.
     return lambda t: t == selector or _member_name(t) == text or str(t) == text
@@ -143,7 +146,9 @@ class Subscription:
 class EventStream(AsyncIterator[Any]):
     """The `async for` over events. Subscribed from the moment it is made, so nothing is missed before the loop."""
 
-    def __init__(self, bus: EventBus, selectors: tuple[Selector, ...], filter: Filter | None, size: int) -> None:
+    def __init__(
+        self, bus: EventBus, selectors: tuple[Selector, ...], filter: Filter | None, size: int
+    ) -> None:
         self._queue = EventQueue(size)
         self._subscription = bus._add(selectors, self._queue.put, filter, once=False)
         self._queue.tell_drop = self._subscription.tell_drop
@@ -233,7 +238,10 @@ class EventBus:
     same. Without it such an exception is logged.
     """
 
-    def __init__(self, on_handler_error: Callable[[Handler, ProviderEvent, BaseException], None] | None = None) -> None:
+    def __init__(
+        self,
+        on_handler_error: Callable[[Handler, ProviderEvent, BaseException], None] | None = None,
+    ) -> None:
         self._subscriptions: list[Subscription] = []
         self._routes: dict[str, _Route] = {}
         self._streams: list[EventStream] = []
@@ -290,7 +298,9 @@ class EventBus:
 
         return decorate
 
-    def stream(self, *selectors: Selector, filter: Filter | None = None, size: int = DEFAULT_SIZE) -> EventStream:
+    def stream(
+        self, *selectors: Selector, filter: Filter | None = None, size: int = DEFAULT_SIZE
+    ) -> EventStream:
         """An `async for` over the events that any of the selectors names (all events without one)."""
         return EventStream(self, selectors, filter, size)
 
@@ -337,7 +347,9 @@ class EventBus:
             left = None if end is None else max(0.0, end - loop.time())
             done, late = await asyncio.wait(tasks, timeout=left)
             if not done:
-                logger.error("%d handlers did not end within %g s and were cancelled", len(late), budget)
+                logger.error(
+                    "%d handlers did not end within %g s and were cancelled", len(late), budget
+                )
                 for task in late:
                     task.cancel()
                 await asyncio.wait(late, timeout=1.0)
@@ -384,7 +396,9 @@ class EventBus:
             self._routes[type] = route
         return route
 
-    def _handler_failed(self, handler: Handler, event: ProviderEvent, failure: BaseException) -> None:
+    def _handler_failed(
+        self, handler: Handler, event: ProviderEvent, failure: BaseException
+    ) -> None:
         if self._on_handler_error is not None:
             self._on_handler_error(handler, event, failure)
         else:

@@ -25,7 +25,18 @@ HARD_FACTOR = 16
 class EventQueue:
     """Single consumer, filled on the event loop. `put` never waits."""
 
-    __slots__ = ("_chunks", "_closed", "_dropped", "_dropped_ms", "_failed", "_items", "_report", "_size", "_waiter", "tell_drop")
+    __slots__ = (
+        "_chunks",
+        "_closed",
+        "_dropped",
+        "_dropped_ms",
+        "_failed",
+        "_items",
+        "_report",
+        "_size",
+        "_waiter",
+        "tell_drop",
+    )
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         if size < 1:
@@ -52,7 +63,9 @@ class EventQueue:
 
     def put(self, event: ProviderEvent) -> None:
         """Add an event; what happens at the bound is the policy of this module. After `close` it is ignored."""
-        if self._closed or event is self._report:  # the report of our own drop was given in its place
+        if (
+            self._closed or event is self._report
+        ):  # the report of our own drop was given in its place
             return
         items = self._items
         if len(items) >= self._size:

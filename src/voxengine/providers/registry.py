@@ -91,7 +91,9 @@ def get_provider(name: str) -> Factory:
     )
 
 
-def create_provider(name: str, config: Mapping[str, Any] | ProviderConfig | None = None) -> BaseProvider:
+def create_provider(
+    name: str, config: Mapping[str, Any] | ProviderConfig | None = None
+) -> BaseProvider:
     """A new provider, not yet connected.
 
     Raises:
@@ -104,9 +106,13 @@ def create_provider(name: str, config: Mapping[str, Any] | ProviderConfig | None
     except VoiceEngineError:
         raise
     except Exception as failure:
-        raise ConfigurationError(f"provider {name!r} cannot be made: {type(failure).__name__}: {failure}") from failure
+        raise ConfigurationError(
+            f"provider {name!r} cannot be made: {type(failure).__name__}: {failure}"
+        ) from failure
     if not isinstance(provider, BaseProvider):
-        raise ConfigurationError(f"the factory of provider {name!r} made a {type(provider).__name__}")
+        raise ConfigurationError(
+            f"the factory of provider {name!r} made a {type(provider).__name__}"
+        )
     provider.name = name
     return provider
 
@@ -129,14 +135,20 @@ def find_providers(*features: str) -> list[str]:
         except VoiceEngineError as failure:
             logger.warning("%s", failure)  # one broken package does not hide the others
             continue
-        if isinstance(capabilities, Capabilities) and all(capabilities.supports(f) for f in features):
+        if isinstance(capabilities, Capabilities) and all(
+            capabilities.supports(f) for f in features
+        ):
             found.append(name)
     return found
 
 
 def _check_factory(factory: Any, shown: str) -> None:
-    if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, BaseProvider)):
-        raise ConfigurationError(f"{shown} is neither a subclass of BaseProvider nor a function that makes one")
+    if not callable(factory) or (
+        isinstance(factory, type) and not issubclass(factory, BaseProvider)
+    ):
+        raise ConfigurationError(
+            f"{shown} is neither a subclass of BaseProvider nor a function that makes one"
+        )
 
 
 def _load(point: Any) -> Factory:
@@ -146,7 +158,9 @@ def _load(point: Any) -> Factory:
     except VoiceEngineError:
         raise
     except Exception as failure:
-        raise ConfigurationError(f"{shown} cannot be loaded: {type(failure).__name__}: {failure}") from failure
+        raise ConfigurationError(
+            f"{shown} cannot be loaded: {type(failure).__name__}: {failure}"
+        ) from failure
     _check_factory(factory, shown)
     return factory
 

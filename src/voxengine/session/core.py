@@ -56,7 +56,10 @@ class SessionCore:
     """The truth about one conversation. The attributes are written by the rules alone."""
 
     def __init__(
-        self, conversation: Conversation, options: CoreOptions | None = None, playout: PlayoutClock | None = None
+        self,
+        conversation: Conversation,
+        options: CoreOptions | None = None,
+        playout: PlayoutClock | None = None,
     ) -> None:
         self.conversation = conversation
         self.options = options or CoreOptions()
@@ -120,7 +123,11 @@ class SessionCore:
         if item is None or event.item_id != item.id or event.event_id is not None:
             return False
         # As `add_audio`; each call less is a tenth of what a chunk costs here.
-        ms = len(event.audio_data) * (500.0 if event.encoding == "pcm16" else 1000.0) / event.sample_rate
+        ms = (
+            len(event.audio_data)
+            * (500.0 if event.encoding == "pcm16" else 1000.0)
+            / event.sample_rate
+        )
         item.audio_ms += ms
         self._push(item.id, ms, now)
         self.last_activity = now
@@ -128,7 +135,11 @@ class SessionCore:
 
     def add_audio(self, item: Item, event: ev.AudioOutputChunk, now: float) -> None:
         """Count a chunk as received, and let it play after what came before."""
-        ms = len(event.audio_data) * (500.0 if event.encoding == "pcm16" else 1000.0) / event.sample_rate
+        ms = (
+            len(event.audio_data)
+            * (500.0 if event.encoding == "pcm16" else 1000.0)
+            / event.sample_rate
+        )
         item.audio_ms += ms
         self.playout.push(item.id, ms, now)
 
@@ -141,7 +152,9 @@ class SessionCore:
 
     def emit(self, cls: type[ProviderEvent], **fields: Any) -> None:
         """Tell the application of something that the core found out."""
-        self.out.append(cls(timestamp=self.now + self.options.epoch, provider=self.provider, **fields))
+        self.out.append(
+            cls(timestamp=self.now + self.options.epoch, provider=self.provider, **fields)
+        )
 
     def warn(self, code: str, words: str) -> None:
         """Tell of something that was put right."""
@@ -174,6 +187,12 @@ class SessionCore:
             if new not in self.conversation:  # which may be older than this core
                 return new
 
+    def forget_ids(self) -> None:
+        """Another provider, or the same anew, counts its events, responses and calls by itself."""
+        self._seen.clear()
+        self.replies = Replies()
+        self.calls = Calls(self.conversation)
+
     def add(self, item: Item, *, before: str | None = None, after: str | None = None) -> Item:
         """Put an item into the log."""
         item.created_at = item.created_at or self.now + self.options.epoch
@@ -196,7 +215,11 @@ class SessionCore:
 
     def _log_changed(self, action: str, item: Item) -> None:
         # A copy: the item itself goes on changing.
-        self.emit(ev.ConversationUpdated, action=action, item=msgspec.structs.replace(item, spans=list(item.spans)))
+        self.emit(
+            ev.ConversationUpdated,
+            action=action,
+            item=msgspec.structs.replace(item, spans=list(item.spans)),
+        )
 
     def go(self, state: str) -> None:
         """Enter a state, and tell of it."""

@@ -56,7 +56,9 @@ class Ledger:
 
     def add(self, event: UsageUpdated) -> LegUsage:
         """Book what a provider reports."""
-        leg = next((x for x in self.legs if x.provider == event.provider and x.model == event.model), None)
+        leg = next(
+            (x for x in self.legs if x.provider == event.provider and x.model == event.model), None
+        )
         if leg is None:
             leg = LegUsage(event.provider, event.model)
             self.legs.append(leg)
@@ -78,5 +80,11 @@ class Ledger:
 
     def as_dict(self) -> dict[str, Any]:
         """The totals, the cost, and each leg."""
-        totals: dict[str, Any] = {name: round(sum(getattr(leg, name) for leg in self.legs), 3) for name in _COUNTS}
-        return {**totals, "cost": self.cost, "legs": [msgspec.to_builtins(leg) for leg in self.legs]}
+        totals: dict[str, Any] = {
+            name: round(sum(getattr(leg, name) for leg in self.legs), 3) for name in _COUNTS
+        }
+        return {
+            **totals,
+            "cost": self.cost,
+            "legs": [msgspec.to_builtins(leg) for leg in self.legs],
+        }

@@ -50,7 +50,9 @@ class Leg:
         on_error: Callable[[Exception], None],
     ) -> None:
         self.name = name
-        self.provider: BaseProvider = create_provider(name, config.provider_config(tools=tools or None))
+        self.provider: BaseProvider = create_provider(
+            name, config.provider_config(tools=tools or None)
+        )
         self.outbox = Outbox(name, config.connect_timeout, on_error)
         self._config = config
         self._receive = receive
@@ -74,7 +76,9 @@ class Leg:
         try:
             async with asyncio.timeout(self._connect_budget):
                 if await self.provider.connect() is False:
-                    raise ConnectionError(f"provider {self.name!r} did not connect", provider=self.name)
+                    raise ConnectionError(
+                        f"provider {self.name!r} did not connect", provider=self.name
+                    )
                 if history and self._lost is None:
                     await self.provider.add_conversation_history(history)
             if self._lost is not None:
@@ -175,7 +179,10 @@ class Leg:
     def _as_error(self, lost: ConnectionLost) -> ConnectionError:
         words = lost.error or lost.reason or "the connection was lost"
         return ConnectionError(
-            f"provider {self.name!r}: {words}", provider=self.name, code=lost.code, retryable=lost.retryable
+            f"provider {self.name!r}: {words}",
+            provider=self.name,
+            code=lost.code,
+            retryable=lost.retryable,
         )
 
     def _as_provider_error(self, failure: Exception) -> VoiceEngineError:
@@ -192,7 +199,9 @@ class Leg:
         return ConnectionError(f"provider {self.name!r}: {words}", provider=self.name, code=code)
 
 
-_ONCE = frozenset({ConnectionStarting, ConnectionEstablished, ConnectionFailed, ConnectionLost, ConnectionClosed})
+_ONCE = frozenset(
+    {ConnectionStarting, ConnectionEstablished, ConnectionFailed, ConnectionLost, ConnectionClosed}
+)
 
 
 def _code_of(failure: Exception) -> str:

@@ -68,7 +68,9 @@ class Outbox:
             self._task.cancel()
 
     def _lost(self) -> ConnectionError:
-        return ConnectionError("the connection was closed before this was sent", provider=self._provider, code="closed")
+        return ConnectionError(
+            "the connection was closed before this was sent", provider=self._provider, code="closed"
+        )
 
     def _add(
         self, call: Call, future: asyncio.Future[Any] | None, quiet: bool
@@ -85,7 +87,9 @@ class Outbox:
             )
         self._calls.append((call, future, quiet))
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work(), name="voxengine-outbox")
+            self._task = asyncio.get_running_loop().create_task(
+                self._work(), name="voxengine-outbox"
+            )
         return None
 
     async def _work(self) -> None:

@@ -62,7 +62,14 @@ HIDDEN: dict[str, frozenset[str]] = {
 
 
 _ABOUT_CONNECTION = frozenset(
-    {ConnectionStarting, ConnectionEstablished, ConnectionFailed, ConnectionLost, ConnectionClosed, UsageUpdated}
+    {
+        ConnectionStarting,
+        ConnectionEstablished,
+        ConnectionFailed,
+        ConnectionLost,
+        ConnectionClosed,
+        UsageUpdated,
+    }
 )
 
 
@@ -119,7 +126,9 @@ class Session:
             raise SessionClosedError("not connected; call connect() first")
         if not self.core.connected:
             name = self._leg.name
-            raise ConnectionError(f"the connection to provider {name!r} is lost", provider=name, code="closed")
+            raise ConnectionError(
+                f"the connection to provider {name!r} is lost", provider=name, code="closed"
+            )
         return self._leg
 
     # -- life
@@ -174,7 +183,11 @@ class Session:
         return leg
 
     def _history(self, leg: Leg) -> Sequence[Item]:
-        items = [i for i in self.conversation if i.status != "in_progress" and (i.text or i.kind != "message")]
+        items = [
+            i
+            for i in self.conversation
+            if i.status != "in_progress" and (i.text or i.kind != "message")
+        ]
         if items and leg.provider.capabilities.history == "none":
             self._show(
                 SystemWarning(
@@ -253,7 +266,9 @@ class Session:
 
     # -- out
 
-    def _perform(self, effects: Sequence[Effect], waits: list[Awaitable[Any]] | None = None) -> None:
+    def _perform(
+        self, effects: Sequence[Effect], waits: list[Awaitable[Any]] | None = None
+    ) -> None:
         for effect in effects:
             if isinstance(effect, ProviderEvent):
                 self._show(effect)
@@ -265,7 +280,10 @@ class Session:
             self._publish(event)
 
     def _to_provider(
-        self, call: Callable[[], Awaitable[Any]], waits: list[Awaitable[Any]] | None, quiet: bool = False
+        self,
+        call: Callable[[], Awaitable[Any]],
+        waits: list[Awaitable[Any]] | None,
+        quiet: bool = False,
     ) -> None:
         leg = self._leg
         if leg is None:
@@ -278,7 +296,9 @@ class Session:
     def _call_failed(self, failure: Exception) -> None:
         meta = self._leg.provider.meta() if self._leg is not None else {}
         code = getattr(failure, "code", "error")
-        event = ErrorGeneral(exception=failure, error=str(failure), code=code, recoverable=True, **meta)
+        event = ErrorGeneral(
+            exception=failure, error=str(failure), code=code, recoverable=True, **meta
+        )
         now = self._time()
         self._perform(self.core.apply(event, now))
         self._perform(self.core.apply(fx.CallFailed(), now))
@@ -291,9 +311,13 @@ class Session:
         role = () if effect.role == "user" else (effect.role,)
         self._to_provider(partial(provider.send_text, effect.text, *role), waits)
 
-    def _request_response(self, effect: fx.RequestResponse, waits: list[Awaitable[Any]] | None) -> None:
+    def _request_response(
+        self, effect: fx.RequestResponse, waits: list[Awaitable[Any]] | None
+    ) -> None:
         modalities = list(effect.modalities) if effect.modalities else None
-        call = partial(self.leg.provider.create_response, modalities, instructions=effect.instructions)
+        call = partial(
+            self.leg.provider.create_response, modalities, instructions=effect.instructions
+        )
         self._to_provider(call, waits)
 
     def _speak(self, effect: fx.Speak, waits: list[Awaitable[Any]] | None) -> None:
@@ -308,7 +332,9 @@ class Session:
         self._to_provider(self.leg.provider.interrupt, waits)
 
     def _truncate(self, effect: fx.Truncate, _: list[Awaitable[Any]] | None) -> None:
-        call = partial(self.leg.provider.truncate_item, effect.item_id, effect.heard_ms, effect.heard_text)
+        call = partial(
+            self.leg.provider.truncate_item, effect.item_id, effect.heard_ms, effect.heard_text
+        )
         self._to_provider(call, None)
 
     def _send_tool_result(self, effect: fx.SendToolResult, _: list[Awaitable[Any]] | None) -> None:
@@ -323,7 +349,9 @@ class Session:
                 self._running.pop(effect.call_id, None)
             self._perform(self.core.apply(report, self._time()))
 
-        self._running[effect.call_id] = self._loop.create_task(run(), name=f"voxengine-tool-{effect.name}")
+        self._running[effect.call_id] = self._loop.create_task(
+            run(), name=f"voxengine-tool-{effect.name}"
+        )
 
     def _cancel_tool(self, effect: fx.CancelTool, _: list[Awaitable[Any]] | None) -> None:
         task = self._running.get(effect.call_id)
@@ -334,7 +362,9 @@ class Session:
         self._clear_timer(effect, None)
         self._timers[effect.name] = self._loop.call_at(effect.at, self._fire, effect.name)
 
-    def _clear_timer(self, effect: fx.SetTimer | fx.ClearTimer, _: list[Awaitable[Any]] | None) -> None:
+    def _clear_timer(
+        self, effect: fx.SetTimer | fx.ClearTimer, _: list[Awaitable[Any]] | None
+    ) -> None:
         timer = self._timers.pop(effect.name, None)
         if timer is not None:
             timer.cancel()

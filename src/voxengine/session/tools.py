@@ -50,9 +50,13 @@ class Tool:
         self.function = function
         self.name: str = name or str(getattr(function, "__name__", ""))
         if not _NAME.fullmatch(self.name):
-            raise ToolError(f"a tool's name is 1 to 64 letters, digits, '_' or '-', not {self.name!r}")
+            raise ToolError(
+                f"a tool's name is 1 to 64 letters, digits, '_' or '-', not {self.name!r}"
+            )
         if timeout is not None and timeout <= 0:
-            raise ToolError(f"tool {self.name!r}: a timeout is a number of seconds above 0, not {timeout!r}")
+            raise ToolError(
+                f"tool {self.name!r}: a timeout is a number of seconds above 0, not {timeout!r}"
+            )
         text, about = _read_docstring(inspect.getdoc(_without_partial(function)) or "")
         self.description = description or text
         #: Seconds that a call may take; None is the engine's default.
@@ -78,14 +82,18 @@ class Tool:
         try:
             values = msgspec.json.decode(text or "{}")
         except msgspec.DecodeError as failure:
-            raise ToolError(f"the arguments of {self.name!r} are not valid JSON: {failure}") from None
+            raise ToolError(
+                f"the arguments of {self.name!r} are not valid JSON: {failure}"
+            ) from None
         if not isinstance(values, dict):
             raise ToolError(f"the arguments of {self.name!r} are a JSON object, not {text[:80]}")
         if not self._types:
             return values
         unknown = [name for name in values if name not in self._types]
         if unknown:
-            raise ToolError(f"{self.name!r} has no argument {unknown[0]!r}; it has {', '.join(self._types)}")
+            raise ToolError(
+                f"{self.name!r} has no argument {unknown[0]!r}; it has {', '.join(self._types)}"
+            )
         for name, (kind, required) in self._types.items():
             if name in values:
                 try:
@@ -142,7 +150,9 @@ class Toolbox:
             return ToolFinished(call_id, output, duration_ms=(clock() - started) * 1000)
         except TimeoutError as failure:
             expired = code == "raised" and budget.expired()
-            code, words = ("timeout", f"no result within {limit:g} s") if expired else (code, _words(failure))
+            code, words = (
+                ("timeout", f"no result within {limit:g} s") if expired else (code, _words(failure))
+            )
         except asyncio.CancelledError as failure:
             # That of this call, unless the tool waited for something that was cancelled.
             task = asyncio.current_task()
@@ -152,14 +162,18 @@ class Toolbox:
         except (Exception, SystemExit) as failure:
             words = _words(failure)
         output = msgspec.json.encode({"error": words}).decode()
-        return ToolFinished(call_id, output, code, f"tool {name!r}: {words}", (clock() - started) * 1000)
+        return ToolFinished(
+            call_id, output, code, f"tool {name!r}: {words}", (clock() - started) * 1000
+        )
 
     async def _call(self, tool: Tool, values: dict[str, Any]) -> Any:
         if tool.is_async:
             return await tool.function(**values)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._threads, lambda: context.run(tool.function, **values))
+        result = await loop.run_in_executor(
+            self._threads, lambda: context.run(tool.function, **values)
+        )
         return await result if inspect.isawaitable(result) else result
 
 
@@ -169,9 +183,13 @@ class _DaemonThreads(concurrent.futures.Executor):
     def __init__(self, limit: int) -> None:
         self._free = threading.Semaphore(limit)
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
         if not self._free.acquire(blocking=False):
-            raise ToolError(f"{MAX_THREADS} tools are running already and none has ended; they seem to hang")
+            raise ToolError(
+                f"{MAX_THREADS} tools are running already and none has ended; they seem to hang"
+            )
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
 
         def work() -> None:
@@ -208,7 +226,9 @@ def as_output(name: str, result: Any) -> str:
         size = len(output.encode())
     except (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError) as failure:
         kind = type(result).__name__
-        raise ToolError(f"the result of {name!r}, a {kind}, is not JSON: {_words(failure)}") from None
+        raise ToolError(
+            f"the result of {name!r}, a {kind}, is not JSON: {_words(failure)}"
+        ) from None
     if size > MAX_RESULT:
         raise ToolError(f"the result of {name!r} is {size} bytes; at most {MAX_RESULT} can be told")
     return output
@@ -242,7 +262,10 @@ def _parameter_types(name: str, function: Callable[..., Any]) -> dict[str, tuple
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise ToolError(f"tool {name!r}: parameter {parameter.name!r} cannot be given by name")
-        types[parameter.name] = (hints.get(parameter.name, str), parameter.default is parameter.empty)
+        types[parameter.name] = (
+            hints.get(parameter.name, str),
+            parameter.default is parameter.empty,
+        )
     return types
 
 
@@ -265,7 +288,9 @@ def _schema(name: str, types: dict[str, tuple[Any, bool]], about: dict[str, str]
         try:
             (schema,), found = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
         except TypeError as failure:
-            raise ToolError(f"tool {name!r}: parameter {parameter!r} has no JSON form: {failure}") from None
+            raise ToolError(
+                f"tool {name!r}: parameter {parameter!r} has no JSON form: {failure}"
+            ) from None
         definitions.update(found)
         if parameter in about:
             schema = {**schema, "description": about[parameter]}
@@ -279,7 +304,9 @@ def _schema(name: str, types: dict[str, tuple[Any, bool]], about: dict[str, str]
     return {**result, "$defs": definitions} if definitions else result
 
 
-_SECTION = re.compile(r"^(args|arguments|parameters|returns?|raises|yields?|examples?|notes?)\s*:?\s*$", re.IGNORECASE)
+_SECTION = re.compile(
+    r"^(args|arguments|parameters|returns?|raises|yields?|examples?|notes?)\s*:?\s*$", re.IGNORECASE
+)
 _GOOGLE = re.compile(r"^\s+\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.+)$")
 _SPHINX = re.compile(r"^\s*:param\s+(?:[^:]*\s)?(\w+)\s*:\s*(.+)$")
 
@@ -293,7 +320,9 @@ def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
         heading = _SECTION.match(line)
         if heading:
             section, current = heading[1].lower(), ""
-        elif found := _SPHINX.match(line) or (_GOOGLE.match(line) if section in _ARGUMENTS else None):
+        elif found := _SPHINX.match(line) or (
+            _GOOGLE.match(line) if section in _ARGUMENTS else None
+        ):
             current = found[1]
             about[current] = found[2].strip()
         elif current and line.startswith(("    ", "\t")) and line.strip():

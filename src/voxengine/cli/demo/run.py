@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from voxengine.audio.formats import AudioFormat
 from voxengine.cli.console import busy, stderr, stdout
 from voxengine.cli.conversation.caller import Caller
 from voxengine.cli.conversation.figures import Figures
@@ -26,10 +28,12 @@ from voxengine.cli.demo.picture import draw_waterfall
 from voxengine.cli.demo.scenario import Lines, Scenario, as_figures
 from voxengine.cli.demo.voice import synthetic_caller
 from voxengine.cli.exits import ExitCode
-from voxengine.cli.options import load_config
+from voxengine.cli.options import WARM_UP_S
 from voxengine.cli.talk import load_recording
+from voxengine.config import VoiceEngineConfig
 from voxengine.data import speech_path
 from voxengine.engine import VoiceEngine
+from voxengine.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +41,12 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 REQUEST = "Tell me a long story."
+_SETTINGS: dict[str, Any] = {
+    "provider": "local",
+    "mode": "big",
+    "input_format": AudioFormat(sample_rate=16000),
+    "connect_timeout": WARM_UP_S,
+}
 
 
 @dataclass
@@ -54,6 +64,9 @@ class _Run:
         return checks(self.engine.conversation, self.robot.moves, self.scenario.barge_in)
 
     def recorded_ms(self) -> list[float | None]:
+        """What was measured at the loudspeaker, for each turn; nothing if turns and sentences do not match."""
+        if len(self.figures.turns) != len(self.scenario.spoken):
+            return []
         answers = [turn.metrics.item_id for turn in self.figures.turns]
         return self.scenario.recorded_ms(answers)
 
@@ -77,8 +90,10 @@ async def demo(out: Path, *, as_json: bool = False) -> ExitCode:
         VoiceEngineError: it could not be held.
     """
     console = stderr() if as_json else stdout()
-    # Not what the user's environment may say: the demo is always the same.
-    config = load_config(provider="local", mode="big", settings=["input_format=pcm16@16000"])
+    if not find_spec("matplotlib"):
+        raise MissingDependencyError("the demo", "demo")  # now, not when all has been said
+    # Not what the environment or a file may say: the demo is always the same.
+    config = VoiceEngineConfig.load(env={}, **_SETTINGS)
     engine = VoiceEngine(config)
     robot, figures = offer_tools(engine), Figures(engine)
     lines = JsonLines(engine) if as_json else None

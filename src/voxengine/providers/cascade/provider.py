@@ -95,11 +95,14 @@ class CascadeProvider(BaseProvider):
             )
         self._used = True
         self.emit(ev.ConnectionStarting(**self.meta()))
+        parts: Parts | None = None
         try:
             parts = Parts.make(self.settings, self.config)
             await within(parts.load(), self.settings.load_timeout, "loading the models")
             dialogue = self._open(parts)
         except Exception as failure:
+            if parts is not None:
+                await parts.close()
             error, code, retryable = connection_error(failure, self.name)
             self.emit(
                 ev.ConnectionFailed(code=code, retryable=retryable, error=str(error), **self.meta())
@@ -107,6 +110,8 @@ class CascadeProvider(BaseProvider):
             raise error from failure
         except BaseException:
             # Cancelled: nobody waits for an event, but this is not a connection that is being opened any more.
+            if parts is not None:
+                await parts.close()
             self.state = ConnectionState.DISCONNECTED
             raise
         self._dialogue = self.connection = dialogue
@@ -329,7 +334,7 @@ class CascadeProvider(BaseProvider):
         """Speak with the configured voice; another provider's voice is replaced by the default one."""
         wanted, voices = self.config.voice, self.capabilities.voices
         dialogue.mouth.voice = wanted if wanted in voices else None
-        if wanted and wanted not in voices:
+        if wanted and wanted not in voices and self.capabilities.audio_output:
             there = f"there is no voice {wanted!r} here, only {', '.join(voices)}"
             self._tell(
                 ev.SystemWarning, code="voice_replaced", message=f"{there}; the default one speaks"

@@ -10,6 +10,7 @@ from voxengine.config import ProviderConfig, _as_format, masked
 from voxengine.conversation.items import Item
 from voxengine.errors import AudioError, MessageError
 from voxengine.providers.mock.by_hand import ByHand
+from voxengine.providers.mock.config import MOCK_CAPABILITIES
 from voxengine.providers.mock.memory import Entry
 
 __all__ = ["MockProvider"]
@@ -24,6 +25,8 @@ class MockProvider(ByHand):
     Every method that sends raises a `ConnectionError` while it is not connected, and an `UnsupportedFeatureError` for
     what its capabilities exclude.
     """
+
+    capabilities = MOCK_CAPABILITIES
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Let it hear something.

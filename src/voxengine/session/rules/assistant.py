@@ -67,7 +67,9 @@ def audio_output(core: SessionCore, event: ev.AudioOutputChunk) -> None:
         core.speaking = item
 
 
-def _measure(core: SessionCore, event: ev.AudioOutputChunk, item: Item, reply: Reply, begins_at: float) -> bool:
+def _measure(
+    core: SessionCore, event: ev.AudioOutputChunk, item: Item, reply: Reply, begins_at: float
+) -> bool:
     """Find the first sample that can be heard, once for each turn. True when there is nothing left to look for."""
     latency = core.latency
     if latency.first_audible is not None or latency.turn_decided is None:
@@ -180,7 +182,9 @@ def heard(core: SessionCore, item: Item) -> None:
         core.speaking = None
     item.heard_ms = item.audio_ms
     core.conversation.changed(item)
-    core.emit(ev.AudioOutputStopped, item_id=item.id, response_id=item.response_id, heard_ms=item.heard_ms)
+    core.emit(
+        ev.AudioOutputStopped, item_id=item.id, response_id=item.response_id, heard_ms=item.heard_ms
+    )
 
 
 def _begin(core: SessionCore, response_id: str) -> Reply:
@@ -199,7 +203,12 @@ def _item_of(core: SessionCore, item_id: str | None, reply: Reply) -> Item:
     """The assistant's item that output belongs to; without an id, the reply's latest."""
     item = core.conversation.get(item_id or (reply.items[-1] if reply.items else None))
     if item is None:
-        item = Item(id=item_id or core.new_id("item"), role="assistant", response_id=reply.id, turn_id=reply.turn_id)
+        item = Item(
+            id=item_id or core.new_id("item"),
+            role="assistant",
+            response_id=reply.id,
+            turn_id=reply.turn_id,
+        )
         reply.items.append(core.add(item).id)
     return item
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def attached(core: SessionCore, command: fx.Attached) -> None:
-    """A provider is there."""
+    """A provider is there, the first or another."""
+    if core.provider:
+        core.forget_ids()
     core.provider, core.capabilities = command.provider, command.capabilities
     core.connected = True
 
@@ -44,7 +46,9 @@ def create_response(core: SessionCore, command: fx.CreateResponse) -> None:
         # There is something new to answer, or to be told: ask when this one has ended.
         core.replies.pending = command
     else:
-        core.warn("response_under_way", "a response was asked for while one to the same turn is under way")
+        core.warn(
+            "response_under_way", "a response was asked for while one to the same turn is under way"
+        )
 
 
 def say(core: SessionCore, command: fx.Say) -> None:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def cut(
-    core: SessionCore, reason: str, *, tell_provider: bool = True, cancelled: ev.ResponseCancelled | None = None
+    core: SessionCore,
+    reason: str,
+    *,
+    tell_provider: bool = True,
+    cancelled: ev.ResponseCancelled | None = None,
 ) -> bool:
     """Stop what is due, under way or playing. True if none of it was heard, and the user's turn goes on.
 
@@ -51,26 +55,44 @@ def _perceived(core: SessionCore, reply: Reply | None, heard: dict[str, float]) 
     turn = reply.turn_id if reply is not None else core.turn_id
     if turn is None or turn != core.turn_id:
         return True  # what is cut is not the answer to what the user said last
-    answers = (i for i in core.conversation if i.turn_id == turn and i.role == "assistant" and i.kind == "message")
+    answers = (
+        i
+        for i in core.conversation
+        if i.turn_id == turn and i.role == "assistant" and i.kind == "message"
+    )
     return any(item.heard_ms > 0 or (core.answers_in_text and item.text) for item in answers)
 
 
 def _call_off(
-    core: SessionCore, reply: Reply, reason: str, tell_provider: bool, cancelled: ev.ResponseCancelled | None
+    core: SessionCore,
+    reply: Reply,
+    reason: str,
+    tell_provider: bool,
+    cancelled: ev.ResponseCancelled | None,
 ) -> None:
     begun = reply.state is ReplyState.ACTIVE
     tools.call_off(core, reply, reason, tell_provider)
     core.replies.void(reply)
     if not begun:
         return
-    why = cancelled.reason if cancelled else "turn_detected" if reason == "speech" else "client_cancelled"
+    why = (
+        cancelled.reason
+        if cancelled
+        else "turn_detected"
+        if reason == "speech"
+        else "client_cancelled"
+    )
     core.emit(ev.ResponseCancelled, response_id=reply.id, reason=why)
-    by_itself = cancelled is not None or (reason == "speech" and core.capabilities.self_interrupting)
+    by_itself = cancelled is not None or (
+        reason == "speech" and core.capabilities.self_interrupting
+    )
     if tell_provider and core.connected and not by_itself:
         core.out.append(fx.CancelResponse(reply.id))
 
 
-def _cut_item(core: SessionCore, item: Item, heard_ms: float, reason: str, tell_provider: bool) -> None:
+def _cut_item(
+    core: SessionCore, item: Item, heard_ms: float, reason: str, tell_provider: bool
+) -> None:
     item.cut(heard_ms)
     where = {"item_id": item.id, "response_id": item.response_id, "heard_ms": item.heard_ms}
     core.emit(ev.AudioOutputStopped, interrupted=True, **where)

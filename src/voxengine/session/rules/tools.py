@@ -55,7 +55,11 @@ def tool_finished(core: SessionCore, report: fx.ToolFinished) -> None:
     if call is None:
         return
     core.add(core.calls.result_of(call, core.new_id("item"), report.output), after=call.item_id)
-    facts: dict[str, Any] = {"call_id": report.call_id, "name": call.name, "duration_ms": report.duration_ms}
+    facts: dict[str, Any] = {
+        "call_id": report.call_id,
+        "name": call.name,
+        "duration_ms": report.duration_ms,
+    }
     if report.code is None:
         core.emit(ev.FunctionCompleted, output=report.output, **facts)
     else:

@@ -72,10 +72,15 @@ def _played(core: SessionCore) -> None:
         return
     reply = core.replies.active
     if reply is not None and reply.implied and not reply.open_calls:
-        assistant.finish(core, reply, "completed")
-        core.emit(ev.ResponseCompleted, response_id=reply.id)
-        assistant.after(core, reply)
+        _end_implied(core, reply)
     core.speaking = None  # the next chunk sets the timer again
+
+
+def _end_implied(core: SessionCore, reply: Reply) -> None:
+    """Of a provider that does not announce its answers, silence is the end of one."""
+    assistant.finish(core, reply, "completed")
+    core.emit(ev.ResponseCompleted, response_id=reply.id)
+    assistant.after(core, reply)
 
 
 def _response_late(core: SessionCore) -> None:
@@ -88,7 +93,9 @@ def _response_late(core: SessionCore) -> None:
         core.out.append(fx.RequestResponse())
         core.set_timer("response", core.options.response_timeout)
         return
-    _give_up(core, reply, "response_timeout", f"no response within {core.options.response_timeout:g} s")
+    _give_up(
+        core, reply, "response_timeout", f"no response within {core.options.response_timeout:g} s"
+    )
 
 
 def _maybe_stalled(core: SessionCore) -> None:
@@ -101,8 +108,15 @@ def _maybe_stalled(core: SessionCore) -> None:
         core.set_timer("stall", core.options.stall_timeout)  # tools have a limit of their own
     elif deadline > core.now + 0.0005 or playing > 0:
         core.set_timer("stall", max(deadline - core.now, playing))
+    elif reply.implied:
+        _end_implied(core, reply)
     else:
-        _give_up(core, reply, "response_stalled", f"the response paused for {core.options.stall_timeout:g} s")
+        _give_up(
+            core,
+            reply,
+            "response_stalled",
+            f"the response paused for {core.options.stall_timeout:g} s",
+        )
 
 
 def _give_up(core: SessionCore, reply: Reply, code: str, words: str) -> None:

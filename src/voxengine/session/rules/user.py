@@ -133,7 +133,12 @@ def _is_answered(core: SessionCore, item: Item) -> bool:
 
 def _expect_no_answer(core: SessionCore, item: Item) -> None:
     reply = core.replies.in_flight
-    if reply is not None and reply.state is ReplyState.DUE and not reply.ours and reply.turn_id == item.id:
+    if (
+        reply is not None
+        and reply.state is ReplyState.DUE
+        and not reply.ours
+        and reply.turn_id == item.id
+    ):
         core.replies.void(reply)
         core.replies.stop_next = False
         core.clear_timer("response")

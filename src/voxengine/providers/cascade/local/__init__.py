@@ -20,5 +20,5 @@ class LocalProvider(CascadeProvider):
         CASCADE,
         on_device=True,
         languages=("en",),
-        voices=("heart", "fenrir", "emma", "fable", "kore"),
+        voices=("heart",),
     )

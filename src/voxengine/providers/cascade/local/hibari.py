@@ -28,6 +28,8 @@ __all__ = ["DEFAULT_VOICE", "HibariTTS", "pronounceable"]
 
 SAMPLE_RATE = 24000
 DEFAULT_VOICE = "heart"
+#: Voices that hibari can fetch.
+FETCHED = ("fenrir", "emma", "fable", "kore")
 #: The limits of hibari's `speed`; what is beyond them is moved to the nearest.
 SPEEDS = (0.5, 2.0)
 #: Bytes of one piece of audio: 100 ms.
@@ -49,7 +51,8 @@ class HibariTTS:
     """The voices of hibari, shared by all sessions.
 
     Args:
-        voice: the default; `heart` is in the package, the others are fetched from the hub when they are asked for.
+        voice: the default. `heart` is in the package; those in `FETCHED` are fetched from the hub, by hibari and
+            without a pinned hash, when they are named here.
         first_chars: the first piece of a long sentence ends at a clause after so many characters, so that its audio
             comes early (15 ms a second of speech). 0 never cuts a sentence short of `max_chars`.
         max_chars: no piece is longer.
@@ -60,7 +63,7 @@ class HibariTTS:
 
     name = "hibari"
     sample_rate = SAMPLE_RATE
-    voices = ("heart", "fenrir", "emma", "fable", "kore")
+    voices = (DEFAULT_VOICE,)
 
     def __init__(
         self,
@@ -88,9 +91,9 @@ class HibariTTS:
         self._engines: dict[str, Any] = {}
 
     def _known(self, voice: str) -> str:
-        if voice not in self.voices:
+        if voice not in (*self.voices, *FETCHED):
             raise ProviderError(
-                f"hibari has no voice {voice!r}; it has {', '.join(self.voices)}",
+                f"hibari has no voice {voice!r}; it has {', '.join((*self.voices, *FETCHED))}",
                 code="unknown_voice",
             )
         return voice

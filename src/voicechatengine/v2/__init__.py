@@ -1,0 +1,43 @@
+"""The project's earlier name: the same names as in `voxengine`, for programs that were written against it."""
+
+from voxengine import (
+    AudioError,
+    AudioFormat,
+    BaseProvider,
+    ConnectionError,
+    ConnectionState,
+    EventType,
+    MessageError,
+    MessageType,
+    MockConfig,
+    MockProvider,
+    ProviderConfig,
+    ProviderError,
+    ProviderEvent,
+    VoiceEngine,
+    VoiceEngineConfig,
+    create_provider,
+    list_providers,
+    register_provider,
+)
+
+__all__ = [
+    "AudioError",
+    "AudioFormat",
+    "BaseProvider",
+    "ConnectionError",
+    "ConnectionState",
+    "EventType",
+    "MessageError",
+    "MessageType",
+    "MockConfig",
+    "MockProvider",
+    "ProviderConfig",
+    "ProviderError",
+    "ProviderEvent",
+    "VoiceEngine",
+    "VoiceEngineConfig",
+    "create_provider",
+    "list_providers",
+    "register_provider",
+]
