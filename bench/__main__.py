@@ -23,12 +23,22 @@ SECTIONS: dict[str, Callable[[bool], dict[str, Any]]] = {
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/bench.json"), help="where the JSON goes")
-    parser.add_argument("--only", choices=SECTIONS, action="append", help="only this section (may be repeated)")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions; for a look, not for quoting")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/bench.json"), help="where the JSON goes"
+    )
+    parser.add_argument(
+        "--only", choices=SECTIONS, action="append", help="only this section (may be repeated)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer repetitions; for a look, not for quoting"
+    )
     arguments = parser.parse_args()
     figures: dict[str, Any] = {
-        "machine": {"python": platform.python_version(), "platform": platform.platform(), "cores": _cores()},
+        "machine": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "cores": _cores(),
+        },
         "quick": arguments.quick,
     }
     for name, measure in SECTIONS.items():
@@ -36,7 +46,9 @@ def main() -> int:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             figures.update(measure(arguments.quick))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    arguments.out.write_text(
+        json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     show(figures)
     print(f"\nwritten to {arguments.out}")
     return 0

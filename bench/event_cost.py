@@ -32,7 +32,12 @@ class _Silent(BaseProvider):
 
 def _make() -> AudioOutputChunk:
     return AudioOutputChunk(
-        audio_data=_AUDIO, sample_rate=24000, item_id="i", response_id="r", timestamp=1.0, provider="silent"
+        audio_data=_AUDIO,
+        sample_rate=24000,
+        item_id="i",
+        response_id="r",
+        timestamp=1.0,
+        provider="silent",
     )
 
 
@@ -52,7 +57,9 @@ async def _rounds(rounds: int, events: int) -> list[dict[str, float]]:
         assert provider is not None
         provider.emit(ResponseStarted(response_id="r"))
         for _ in range(10):
-            provider.emit(_make().__class__(audio_data=b"\x00\x20" * 480, item_id="i", response_id="r"))
+            provider.emit(
+                _make().__class__(audio_data=b"\x00\x20" * 480, item_id="i", response_id="r")
+            )
         for _ in range(rounds):
             made = _timed(events, lambda: _make())
             direct = _timed(events, lambda: handler(_make()))

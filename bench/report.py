@@ -25,7 +25,13 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         rows.append(("import voxengine", f"{figures['import_ms']} ms", "<= 100 ms"))
         rows.append(("from voxengine import VoiceEngine", f"{figures['import_engine_ms']} ms", ""))
     if "event_us" in figures:
-        rows.append(("an event, provider to handler, above making it", f"{figures['event_us']} us", "<= 2 us"))
+        rows.append(
+            (
+                "an event, provider to handler, above making it",
+                f"{figures['event_us']} us",
+                "<= 2 us",
+            )
+        )
         above = figures["event_above_function_call_us"]
         rows.append(("... above making it and a plain function call", f"{above} us", ""))
     device = figures.get("on_device")
@@ -37,10 +43,19 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("... 90th percentile / maximum", f"{wait['p90']} / {wait['max']} ms", ""),
         ("speech detected to silence, median / maximum", _pair(device["barge_in_ms"]), "<= 40 ms"),
     ]
-    rows += [(f"word error rate, {name}", f"{value:.1%}", "") for name, value in device["wer"].items()]
-    rows += [(f"voice to voice with {n} calls at once, median", f"{v} ms", "") for n, v in device["calls"].items()]
     rows += [
-        ("real-time factor, recognition / synthesis", f"{device['stt_rtf']} / {device['tts_rtf']}", ""),
+        (f"word error rate, {name}", f"{value:.1%}", "") for name, value in device["wer"].items()
+    ]
+    rows += [
+        (f"voice to voice with {n} calls at once, median", f"{v} ms", "")
+        for n, v in device["calls"].items()
+    ]
+    rows += [
+        (
+            "real-time factor, recognition / synthesis",
+            f"{device['stt_rtf']} / {device['tts_rtf']}",
+            "",
+        ),
         ("resident memory", f"{device['rss_mb']} MB", ""),
     ]
     return rows

@@ -35,7 +35,9 @@ class Recording:
 
 def recordings() -> list[Recording]:
     """All four."""
-    transcripts: dict[str, str] = json.loads((_TESTS / "transcripts.json").read_text(encoding="utf-8"))
+    transcripts: dict[str, str] = json.loads(
+        (_TESTS / "transcripts.json").read_text(encoding="utf-8")
+    )
     found = []
     for file, text in transcripts.items():
         path = SPEECH / file if (SPEECH / file).is_file() else _TESTS / file

@@ -28,8 +28,12 @@ def measure(quick: bool) -> dict[str, Any]:
         for name, statement in _STATEMENTS.items():
             samples[name].append((_run(statement) - bare) * 1000)
     probe = f"{_STATEMENTS['import_engine_ms']}; import sys; print([m for m in {FORBIDDEN!r} if m in sys.modules])"
-    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    figures: dict[str, Any] = {name: round(statistics.median(values), 1) for name, values in samples.items()}
+    loaded = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    )
+    figures: dict[str, Any] = {
+        name: round(statistics.median(values), 1) for name, values in samples.items()
+    }
     return {
         **figures,
         "import_rounds": {name: [round(v, 1) for v in values] for name, values in samples.items()},
@@ -38,7 +42,9 @@ def measure(quick: bool) -> dict[str, Any]:
 
 
 # As a user's interpreter works, which keeps what it has compiled.
-_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+_ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 
 
 def _run(statement: str) -> float:

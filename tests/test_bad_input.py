@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from voxengine import AudioError, ConfigurationError, MessageError, ModelError, ProviderError, VoiceEngine
+from voxengine import (
+    AudioError,
+    ConfigurationError,
+    MessageError,
+    ModelError,
+    ProviderError,
+    VoiceEngine,
+)
 from voxengine.audio import AudioFormat, load_speech, read_wav, write_wav
 from voxengine.data import speech_path
 
@@ -54,7 +61,7 @@ async def test_audio_that_is_none(engine: VoiceEngine, tmp_path: Path) -> None:
 async def test_wav_files_that_cannot_be_sent(tmp_path: Path) -> None:
     stereo, eight = tmp_path / "stereo.wav", tmp_path / "eight.wav"
     write_wav(stereo, bytes(640), AudioFormat(sample_rate=16000, channels=2))
-    with pytest.raises(AudioError, match="stereo|channels|mono"):
+    with pytest.raises(AudioError, match=r"stereo|channels|mono"):
         load_speech(stereo, FORMAT)
     import wave
 
@@ -119,12 +126,16 @@ async def test_tools_that_fail(fault: str) -> None:
     engine.on("function_failed", failed.append)
     async with engine:
         said = await answered(engine, lambda: engine.send_text("go forward ten meters"))
-        assert [e.code for e in failed] == [{"raises": "raised", "hangs": "timeout", "is_no_json": "bad_result"}[fault]]
+        assert [e.code for e in failed] == [
+            {"raises": "raised", "hangs": "timeout", "is_no_json": "bad_result"}[fault]
+        ]
         assert said, "the caller is told"
         assert await answered(engine, lambda: engine.send_text("help"))
 
 
-async def test_a_model_that_is_missing_or_corrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_is_missing_or_corrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from voxengine.providers.cascade.local.models import locate
 
     files = locate("whisper-tiny.en")
@@ -145,7 +156,9 @@ async def test_a_model_that_is_missing_or_corrupted(tmp_path: Path, monkeypatch:
 
 async def test_a_brain_that_is_down_is_an_error_of_connect() -> None:
     options = {"base_url": "http://127.0.0.1:9/v1"}
-    engine = VoiceEngine(provider="local", metadata={"llm": "openai-chat/none", "llm_options": options})
+    engine = VoiceEngine(
+        provider="local", metadata={"llm": "openai-chat/none", "llm_options": options}
+    )
     failures: list[Any] = []
     engine.on("connection_failed", failures.append)
     with pytest.raises(ProviderError) as caught:
@@ -168,14 +181,19 @@ async def test_a_brain_that_fails_in_mid_conversation(fault: str, code: str) -> 
             writer.close()
             return
         body = b"<html>no such thing</html>"
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body)
+            + body
+        )
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     options = {"base_url": f"http://127.0.0.1:{port}/v1", "warm_up": False, "timeout_s": 0.3}
-    engine = VoiceEngine(provider="local", metadata={"llm": "openai-chat/x", "llm_options": options})
+    engine = VoiceEngine(
+        provider="local", metadata={"llm": "openai-chat/x", "llm_options": options}
+    )
     async with engine:
         if fault == "gone":
             server.close()
@@ -192,5 +210,7 @@ async def test_a_brain_that_fails_in_mid_conversation(fault: str, code: str) -> 
 
 async def test_no_word_of_the_key(caplog: pytest.LogCaptureFixture) -> None:
     engine = VoiceEngine(provider="local", api_key="sk-very-secret")
-    assert "sk-very-secret" not in repr(engine.config) + repr(engine) + repr(engine.config.provider_config())
+    assert "sk-very-secret" not in repr(engine.config) + repr(engine) + repr(
+        engine.config.provider_config()
+    )
     assert "sk-very-secret" not in os.linesep.join(caplog.messages)

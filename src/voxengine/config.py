@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from voxengine.audio.formats import AudioFormat
 from voxengine.errors import ConfigurationError
 
-__all__ = ["Mode", "ProviderConfig", "VoiceEngineConfig"]
+__all__ = ["PROVIDER_FIELDS", "Mode", "ProviderConfig", "VoiceEngineConfig", "as_format", "masked"]
 
 #: fast: least work. big: transcripts, partials, voice activity, metrics. provider: exactly what the provider offers.
 Mode: TypeAlias = Literal["fast", "big", "provider"]
@@ -135,14 +135,14 @@ class ProviderConfig(Mapping[str, Any]):
     def update(self, **settings: Any) -> None:
         """Change settings; a name that is no setting of every provider becomes an option."""
         for name, value in settings.items():
-            if name in _PROVIDER_FIELDS:
+            if name in PROVIDER_FIELDS:
                 setattr(self, name, value)
             else:
                 self.options[name] = value
 
     def _set(self) -> dict[str, Any]:
         own = {
-            name: value for name in _PROVIDER_FIELDS if (value := getattr(self, name)) is not None
+            name: value for name in PROVIDER_FIELDS if (value := getattr(self, name)) is not None
         }
         return {**own, **self.options}
 
@@ -160,7 +160,7 @@ class ProviderConfig(Mapping[str, Any]):
         return f"{type(self).__name__}({shown})"
 
 
-_PROVIDER_FIELDS = (
+PROVIDER_FIELDS = (
     "api_key",
     "model",
     "voice",
@@ -229,8 +229,8 @@ class VoiceEngineConfig:
             raise ConfigurationError(
                 "provider is the name of a registered provider, such as 'local' or 'mock'"
             )
-        self.input_format = _as_format("input_format", self.input_format)
-        self.output_format = _as_format("output_format", self.output_format)
+        self.input_format = as_format("input_format", self.input_format)
+        self.output_format = as_format("output_format", self.output_format)
         if self.input_format.channels != 1 or self.output_format.channels != 1:
             raise ConfigurationError(
                 "a call is mono in both directions; mix stereo down before it is sent"
@@ -335,7 +335,7 @@ class VoiceEngineConfig:
 
 
 _SHARED = tuple(
-    n for n in _PROVIDER_FIELDS if n not in ("transcription", "partials", "vad_events", "tools")
+    n for n in PROVIDER_FIELDS if n not in ("transcription", "partials", "vad_events", "tools")
 )
 _NAMES = tuple(f.name for f in fields(VoiceEngineConfig))
 
@@ -344,7 +344,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 
-def _as_format(name: str, value: Any) -> AudioFormat:
+def as_format(name: str, value: Any) -> AudioFormat:
+    """A format from what may stand for one: itself, its rate, its fields, or text such as "pcm16@16000".
+
+    Raises:
+        ConfigurationError: it stands for none; `name` says which setting it was.
+    """
     if isinstance(value, AudioFormat):
         return value
     if isinstance(value, int) and not isinstance(value, bool):

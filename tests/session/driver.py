@@ -59,7 +59,9 @@ class Driver:
 
     def _apply(self, event: ProviderEvent | Command) -> list[Effect]:
         out: Sequence[Effect] = self.core.apply(event, self.now)
-        done = [event] if out is PASS and isinstance(event, ProviderEvent) else list(out)
+        done: list[Effect] = list(out)
+        if out is PASS and isinstance(event, ProviderEvent):
+            done = [event]
         for effect in done:
             if isinstance(effect, fx.SetTimer):
                 self.timers[effect.name] = effect.at

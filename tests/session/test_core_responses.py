@@ -53,7 +53,7 @@ def test_a_request_that_lost_the_race_is_made_again_and_nothing_stalls() -> None
 def test_without_automatic_answers_the_session_asks_after_each_turn() -> None:
     d = Driver(Capabilities(vad_events=True, cancel=True))
     d.user_says()
-    assert d.one(fx.RequestResponse)
+    d.one(fx.RequestResponse)
     d.answer()
     d.wait(2)
     assert len(d.of(fx.RequestResponse)) == 1
@@ -67,7 +67,7 @@ def test_where_the_application_ends_the_turns_it_also_asks_for_the_answer() -> N
     d.wait(60)
     assert not d.of(ev.ErrorGeneral), "nothing is waited for"
     d.give(fx.CreateResponse())
-    assert d.one(fx.RequestResponse)
+    d.one(fx.RequestResponse)
     d.give(ev.SessionUpdated(settings={"turn_detection": "server_vad"}))
     d.answer(ms=100)
     d.wait(1)
@@ -102,7 +102,7 @@ def test_say_replaces_what_is_being_said() -> None:
     d.answer(done=False)
     d.wait(0.3)
     d.give(fx.Say("One moment please."))
-    assert d.one(fx.CancelResponse)
+    d.one(fx.CancelResponse)
     assert d.one(fx.Speak).text == "One moment please."
 
 
@@ -199,7 +199,7 @@ def test_a_tool_that_fails_is_told_and_the_answer_goes_on() -> None:
     d.give(fx.ToolFinished("c1", '{"error": "boom"}', "raised", "boom"))
     assert d.one(ev.FunctionFailed).code == "raised"
     assert d.one(fx.SendToolResult).output == '{"error": "boom"}'
-    assert d.one(fx.RequestResponse)
+    d.one(fx.RequestResponse)
 
 
 def test_a_bot_that_hangs_after_a_tool_is_asked_again_and_then_given_up() -> None:
@@ -293,7 +293,7 @@ def test_a_response_that_stalls_is_given_up() -> None:
     d.wait(2)
     assert d.one(ev.ErrorGeneral).code == "response_stalled"
     assert d.one(ev.ResponseError).response_id == "r1"
-    assert d.one(fx.CancelResponse)
+    d.one(fx.CancelResponse)
     assert d.core.state == "idle"
 
 
@@ -322,7 +322,7 @@ def test_a_lost_connection_ends_what_was_under_way_once() -> None:
     d.give(call())
     d.give(ev.ConnectionLost(reason="1011"))
     assert d.one(ev.ResponseError).code == "connection"
-    assert d.one(fx.CancelTool)
+    d.one(fx.CancelTool)
     assert d.core.replies.open is None
     assert d.core.state == "speaking", "what was received is still being played"
     d.wait(0.6)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,15 @@ __all__ = ["CaptureSide", "OpenDevice", "PlaybackSide"]
 _NOT_OPEN = "the audio device is not open; use it in 'async with', or call start() first"
 
 
-class OpenDevice:
+class OpenDevice(ABC):
     """A stream that is opened, started, and closed once. A closed device can be started again."""
 
     def __init__(self) -> None:
         self._stream: Stream | None = None
 
+    @abstractmethod
     def _open(self) -> Stream:
         """Open the stream and make all that its callback needs."""
-        raise NotImplementedError
 
     async def start(self) -> None:
         """Open the device. A second call does nothing.

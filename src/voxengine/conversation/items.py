@@ -26,7 +26,7 @@ class Item(msgspec.Struct, kw_only=True):
     role: Role = "user"
     text: str = ""
     status: ItemStatus = "in_progress"
-    #: Milliseconds of speech: of a user's item sent, of an assistant's received.
+    #: Milliseconds of speech: the user's as the provider measures it (0 where it does not), the assistant's received.
     audio_ms: float = 0.0
     #: Milliseconds of the assistant's speech that the listener heard.
     heard_ms: float = 0.0
@@ -51,7 +51,9 @@ class Item(msgspec.Struct, kw_only=True):
         """Whether it was cut short."""
         return self.status == "incomplete"
 
-    def add_text(self, text: str, start_ms: float | None = None, end_ms: float | None = None) -> None:
+    def add_text(
+        self, text: str, start_ms: float | None = None, end_ms: float | None = None
+    ) -> None:
         """Append words; where they are spoken in the audio, if that is known, else from here on."""
         if not text:
             return
@@ -75,4 +77,8 @@ class Item(msgspec.Struct, kw_only=True):
         """Plain data, without what is empty."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         keep = {"id", "kind", "role", "text", "status"}
-        return {k: v for k, v in values.items() if k != "spans" and (k in keep or v not in (None, "", 0.0, []))}
+        return {
+            k: v
+            for k, v in values.items()
+            if k != "spans" and (k in keep or v not in (None, "", 0.0, []))
+        }

@@ -54,7 +54,9 @@ class Conversation:
 
     def call(self, call_id: str) -> Item | None:
         """The tool call of that id."""
-        return next((i for i in self._items if i.kind == "function_call" and i.call_id == call_id), None)
+        return next(
+            (i for i in self._items if i.kind == "function_call" and i.call_id == call_id), None
+        )
 
     def add(self, item: Item, *, before: str | None = None, after: str | None = None) -> Item:
         """Add at the end, or beside the item of an id (at the end where there is none).
@@ -97,12 +99,18 @@ class Conversation:
             elif item.kind == "function_output":
                 lines.append(f"[-> {item.output}]")
             elif item.text or item.role == "user":
-                lines.append(f"{item.role}: {item.text or '(speech)'}{' -' if item.interrupted else ''}")
+                lines.append(
+                    f"{item.role}: {item.text or '(speech)'}{' -' if item.interrupted else ''}"
+                )
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: a version, the id, and the items."""
-        return {"version": SCHEMA_VERSION, "id": self.id, "items": [i.as_dict() for i in self._items]}
+        return {
+            "version": SCHEMA_VERSION,
+            "id": self.id,
+            "items": [i.as_dict() for i in self._items],
+        }
 
     def to_json(self, indent: int | None = None) -> str:
         """`as_dict` as JSON text."""

@@ -2,6 +2,8 @@
 
 from voxengine.events import types as _types
 from voxengine.events.bus import EventBus, EventStream, Handler, Selector, Subscription
+from voxengine.events.factory import event_class, make_event
+from voxengine.events.kinds import EventType
 from voxengine.events.queue import EventQueue
 from voxengine.events.types import *  # noqa: F403 - the list of names is kept in one place, types.__all__
 
@@ -9,8 +11,11 @@ __all__ = [
     "EventBus",
     "EventQueue",
     "EventStream",
+    "EventType",
     "Handler",
     "Selector",
     "Subscription",
+    "event_class",
+    "make_event",
     *_types.__all__,
 ]

@@ -17,8 +17,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeAlias, TypeVar, overload
 
 from voxengine.errors import ConfigurationError, SlowConsumerError
+from voxengine.events.kinds import EventType
 from voxengine.events.queue import DEFAULT_SIZE, EventQueue
-from voxengine.events.types import AudioDropped, EventType, ProviderEvent, TypedEvent
+from voxengine.events.types import AudioDropped, ProviderEvent, TypedEvent
 
 __all__ = ["EventBus", "EventStream", "Handler", "Selector", "Subscription"]
 

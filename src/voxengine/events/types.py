@@ -1,18 +1,17 @@
-"""What can happen: `EventType` and one frozen, slotted class for each of its members.
+"""What can happen: one frozen, slotted class for each `EventType`.
 
 There is one family of events, from the provider to the application. A type means the same on every provider; the
-docstring of its class is the definition. Every event also has a dict view, `.data`, and can be made from a dict with
-`make_event`, so that a provider may be written with plain dicts.
+docstring of its class is the definition. Every event also has a dict view, `.data`, and can be made from a dict
+(`voxengine.events.factory`), so that a provider may be written with plain dicts.
 
 Times are seconds, audio positions are milliseconds within the item that they belong to, audio is bytes.
 """
 
-from enum import StrEnum
 from typing import Any, ClassVar
 
 import msgspec
 
-from voxengine.errors import ConfigurationError, VoiceEngineError
+from voxengine.events.kinds import EventType
 
 __all__ = [
     "AudioDropped",
@@ -29,7 +28,6 @@ __all__ = [
     "ConversationStarted",
     "ConversationUpdated",
     "ErrorGeneral",
-    "EventType",
     "FunctionCancelled",
     "FunctionCompleted",
     "FunctionFailed",
@@ -55,60 +53,7 @@ __all__ = [
     "UsageUpdated",
     "VadSpeechEnded",
     "VadSpeechStarted",
-    "event_class",
-    "make_event",
 ]
-
-
-class EventType(StrEnum):
-    """The types of events. The value is the short name that may be used as a string."""
-
-    CONNECTION_STARTING = "connection_starting"
-    CONNECTION_ESTABLISHED = "connection_established"
-    CONNECTION_FAILED = "connection_failed"
-    CONNECTION_LOST = "connection_lost"
-    CONNECTION_CLOSED = "connection_closed"
-
-    SESSION_UPDATED = "session_updated"
-    STATE_CHANGED = "state_changed"
-
-    AUDIO_OUTPUT_STARTED = "audio_output_started"
-    AUDIO_OUTPUT_CHUNK = "audio_chunk"
-    AUDIO_OUTPUT_STOPPED = "audio_output_stopped"
-    AUDIO_DROPPED = "audio_dropped"
-
-    TEXT_INPUT = "text_input"
-    TEXT_OUTPUT = "text_chunk"
-    TRANSCRIPT_PARTIAL = "transcript_partial"
-    TRANSCRIPT_COMPLETED = "transcript_completed"
-    TRANSCRIPT_FAILED = "transcript_failed"
-
-    VAD_SPEECH_STARTED = "vad_speech_started"
-    VAD_SPEECH_ENDED = "vad_speech_ended"
-
-    CONVERSATION_STARTED = "conversation_started"
-    CONVERSATION_TURN_DETECTED = "conversation_turn_detected"
-    CONVERSATION_INTERRUPTED = "conversation_interrupted"
-    CONVERSATION_UPDATED = "conversation_updated"
-    CONVERSATION_ENDED = "conversation_ended"
-
-    RESPONSE_STARTED = "response_started"
-    RESPONSE_COMPLETED = "response_completed"
-    RESPONSE_CANCELLED = "response_cancelled"
-    RESPONSE_ERROR = "response_error"
-
-    FUNCTION_INVOKED = "function_invoked"
-    FUNCTION_COMPLETED = "function_completed"
-    FUNCTION_FAILED = "function_failed"
-    FUNCTION_CANCELLED = "function_cancelled"
-
-    USAGE_UPDATED = "usage_updated"
-    METRICS_UPDATED = "metrics_updated"
-    TIMING_STAGE = "timing_stage"
-
-    SYSTEM_WARNING = "warning"
-    ERROR_GENERAL = "error"
-    RAW = "raw"
 
 
 class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +83,8 @@ class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
 # The slot behind the field `data`: typed events keep in it what a dict held beyond their own fields.
 _extra_of = ProviderEvent.__dict__["data"].__get__
 
-_META = frozenset(ProviderEvent.__struct_fields__)
+#: The fields that are not an event's own.
+META = frozenset(ProviderEvent.__struct_fields__)
 
 
 class TypedEvent(ProviderEvent, frozen=True, kw_only=True):
@@ -150,7 +96,7 @@ class TypedEvent(ProviderEvent, frozen=True, kw_only=True):
     def _view(self) -> dict[str, Any]:
         """The event's own fields by name, and what else the provider said with it."""
         names = self.data_names
-        view = {names.get(n, n): getattr(self, n) for n in self.__struct_fields__ if n not in _META}
+        view = {names.get(n, n): getattr(self, n) for n in self.__struct_fields__ if n not in META}
         view.update(_extra_of(self))
         return view
 
@@ -548,75 +494,3 @@ class RawEvent(TypedEvent, frozen=True, kw_only=True):
     type: str = EventType.RAW
     name: str = ""
     payload: Any = None
-
-
-# --- from dicts -----------------------------------------------------------------------------------------------------
-
-
-def _all_classes(base: type[TypedEvent]) -> dict[str, type[TypedEvent]]:
-    # A field's default is kept in the struct's own table, at the end of the list of fields.
-    table = {}
-    for cls in base.__subclasses__():
-        fields = {f.name: f.default for f in msgspec.structs.fields(cls)}
-        table[str(fields["type"])] = cls
-    return table
-
-
-_CLASSES: dict[str, type[TypedEvent]] = _all_classes(TypedEvent)
-_FIELDS = {
-    name: {cls.data_names.get(f, f): f for f in cls.__struct_fields__ if f not in _META}
-    for name, cls in _CLASSES.items()
-}
-
-
-def event_class(type: str) -> type[ProviderEvent]:
-    """The class of events of this type; `ProviderEvent` itself for a type that is not one of ours."""
-    return _CLASSES.get(type, ProviderEvent)
-
-
-def make_event(type: str, data: dict[str, Any] | None = None, **meta: Any) -> ProviderEvent:
-    """Turn a type and a dict into the typed event.
-
-    Keys of `data` that the type has no field for are kept and show in `.data`. `meta` is any of timestamp, provider,
-    session_id, error, event_id. A type that is not one of ours gives a plain `ProviderEvent`.
-
-    Raises:
-        ConfigurationError: `data` is not a dict, or audio is not bytes.
-    """
-    if data is not None and not isinstance(data, dict):
-        raise ConfigurationError(f"the data of an event is a dict, not {data.__class__.__name__}")
-    cls = _CLASSES.get(type)
-    if cls is None:
-        return ProviderEvent(type=str(type), data=dict(data or {}), **meta)
-    known = _FIELDS[type]
-    values: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for key, value in (data or {}).items():
-        if key in known:
-            values[known[key]] = value
-        else:
-            extra[key] = value
-    if cls is AudioOutputChunk:
-        values["audio_data"] = _as_bytes(values.get("audio_data", b""))
-    elif cls is ErrorGeneral:
-        _explain(values, meta)
-    return cls(data=extra, **values, **meta)
-
-
-def _as_bytes(audio: Any) -> bytes:
-    if isinstance(audio, bytes):
-        return audio
-    if isinstance(audio, (bytearray, memoryview)):
-        return bytes(audio)
-    raise ConfigurationError(f"audio_data is bytes, not {type(audio).__name__}")
-
-
-def _explain(values: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Let an error event hold an exception and its words, whichever of the two it was given."""
-    failure = values.get("exception")
-    if failure is not None and not isinstance(failure, BaseException):
-        failure = VoiceEngineError(str(failure))
-        values["exception"] = failure
-    meta["error"] = meta.get("error") or str(failure or "unknown error")
-    if "code" not in values:
-        values["code"] = getattr(failure, "code", "error")

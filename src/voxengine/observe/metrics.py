@@ -26,7 +26,13 @@ _COUNTED = {
     EventType.AUDIO_DROPPED: "audio_drops",
 }
 
-_STAGES = ("turn_decided_ms", "transcript_ms", "first_token_ms", "first_audio_ms", "first_audible_ms")
+_STAGES = (
+    "turn_decided_ms",
+    "transcript_ms",
+    "first_token_ms",
+    "first_audio_ms",
+    "first_audible_ms",
+)
 
 
 class Metrics:

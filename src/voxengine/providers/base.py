@@ -148,7 +148,9 @@ class BaseProvider(ABC):
 
     # -- with a default
 
-    async def send_message(self, message_type: MessageType | str, data: Mapping[str, Any] | None = None) -> None:
+    async def send_message(
+        self, message_type: MessageType | str, data: Mapping[str, Any] | None = None
+    ) -> None:
         """Send by kind: each `MessageType` is one of the other methods, `data` its arguments.
 
         Raises:
@@ -157,7 +159,9 @@ class BaseProvider(ABC):
         try:
             kind = MessageType(message_type)
         except ValueError:
-            words = f"message type {message_type!r} is unknown; it is one of {', '.join(MessageType)}"
+            words = (
+                f"message type {message_type!r} is unknown; it is one of {', '.join(MessageType)}"
+            )
             raise MessageError(words, provider=self.name) from None
         values = dict(data or {})
         match kind:
@@ -173,11 +177,15 @@ class BaseProvider(ABC):
             case MessageType.AUDIO_BUFFER_CLEAR:
                 await self.clear_audio()
             case MessageType.RESPONSE_CREATE:
-                await self.create_response(values.get("modalities"), instructions=values.get("instructions"))
+                await self.create_response(
+                    values.get("modalities"), instructions=values.get("instructions")
+                )
             case MessageType.RESPONSE_CANCEL:
                 await self.interrupt()
             case _:
-                raise MessageError(f"{kind} comes from a provider and cannot be sent to one", provider=self.name)
+                raise MessageError(
+                    f"{kind} comes from a provider and cannot be sent to one", provider=self.name
+                )
 
     async def create_response(
         self, modalities: list[str] | None = None, *, instructions: str | None = None
@@ -294,7 +302,9 @@ class BaseProvider(ABC):
         if kind is ConnectionClosed:
             self._backlog.close()
 
-    def emit_event(self, type: str, data: dict[str, Any] | None = None, **meta: Any) -> ProviderEvent:
+    def emit_event(
+        self, type: str, data: dict[str, Any] | None = None, **meta: Any
+    ) -> ProviderEvent:
         """Tell of an event by its type and a dict; see `voxengine.events.make_event`."""
         event = make_event(type, data, **{**self.meta(), **meta})
         self.emit(event)
@@ -319,7 +329,9 @@ class BaseProvider(ABC):
 
     def unsupported(self, what: str) -> UnsupportedFeatureError:
         """The error for something that this provider cannot do."""
-        return UnsupportedFeatureError(f"provider {self.name!r} does not offer {what}", provider=self.name)
+        return UnsupportedFeatureError(
+            f"provider {self.name!r} does not offer {what}", provider=self.name
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} {self.state}>"
@@ -343,7 +355,9 @@ def _text_of(values: Mapping[str, Any], provider: str) -> tuple[str, str]:
     item = values.get("item", values)
     text = item.get("text")
     if text is None:
-        text = "".join(part.get("text") or part.get("transcript") or "" for part in item.get("content") or ())
+        text = "".join(
+            part.get("text") or part.get("transcript") or "" for part in item.get("content") or ()
+        )
     if not isinstance(text, str) or not text:
         raise MessageError("an item of the conversation needs a text", provider=provider)
     return text, str(item.get("role", "user"))
@@ -355,7 +369,11 @@ def _audio_of(values: Mapping[str, Any], provider: str) -> bytes:
         try:
             return pybase64.b64decode(audio, validate=True)
         except ValueError:
-            raise AudioError("audio given as text is base64, and this is not", provider=provider) from None
+            raise AudioError(
+                "audio given as text is base64, and this is not", provider=provider
+            ) from None
     if isinstance(audio, (bytes, bytearray, memoryview)):
         return bytes(audio)
-    raise MessageError(f"audio is bytes or base64 text, not {type(audio).__name__}", provider=provider)
+    raise MessageError(
+        f"audio is bytes or base64 text, not {type(audio).__name__}", provider=provider
+    )

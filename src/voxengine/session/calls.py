@@ -69,7 +69,11 @@ class Calls:
             return None
         key = _key(event)
         for call in self._calls.values():
-            if call.turn_id == turn_id and call.key == key and call.response_id != event.response_id:
+            if (
+                call.turn_id == turn_id
+                and call.key == key
+                and call.response_id != event.response_id
+            ):
                 return call.output
         return None
 

@@ -75,6 +75,8 @@ class SessionCore:
         self.manual_turns = self.options.manual_turns
         #: The user's item that is being said, or was said last.
         self.turn_id: str | None = None
+        #: Where in all input audio the speech began that is going on, where the provider tells.
+        self.speech_from_ms: float | None = None
         self.replies = Replies()
         self.calls = Calls(conversation)
         self.latency = TurnLatency()

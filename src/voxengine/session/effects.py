@@ -107,7 +107,16 @@ class Close(_In, frozen=True):
 
 
 Command: TypeAlias = (
-    Attached | Text | CreateResponse | Say | Interrupt | ToolFinished | PlaybackAck | CallFailed | TimerFired | Close
+    Attached
+    | Text
+    | CreateResponse
+    | Say
+    | Interrupt
+    | ToolFinished
+    | PlaybackAck
+    | CallFailed
+    | TimerFired
+    | Close
 )
 
 

@@ -25,7 +25,9 @@ class TurnLatency:
         if getattr(self, stage) is None:
             setattr(self, stage, at)
 
-    def report(self, response_id: str | None, item_id: str | None, timestamp: float, provider: str) -> MetricsUpdated:
+    def report(
+        self, response_id: str | None, item_id: str | None, timestamp: float, provider: str
+    ) -> MetricsUpdated:
         """The event that tells of this turn. For typed text the moments count from its being sent."""
         start = self.end_of_speech if self.end_of_speech is not None else self.turn_decided
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from voxengine.events import UsageUpdated
-from voxengine.session.prices import price
+from voxengine.session.prices import preload, price
 
 __all__ = ["Ledger", "LegUsage"]
 
@@ -53,6 +53,8 @@ class Ledger:
         """A provider takes over. What runs on this machine costs nothing."""
         if on_device:
             self._on_device.add(provider)
+        else:
+            preload()
 
     def add(self, event: UsageUpdated) -> LegUsage:
         """Book what a provider reports."""
@@ -62,7 +64,7 @@ class Ledger:
         if leg is None:
             leg = LegUsage(event.provider, event.model)
             self.legs.append(leg)
-        leg.responses += 1
+        leg.responses += event.response_id is not None
         for name in _COUNTS:
             setattr(leg, name, getattr(leg, name) + getattr(event, name))
         # Each report by itself: the price of a token can depend on the length of one request.

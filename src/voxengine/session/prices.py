@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import Any
 
 from voxengine.events import UsageUpdated
 
-__all__ = ["price"]
+__all__ = ["preload", "price"]
 
 
 def price(used: UsageUpdated) -> float | None:
@@ -34,6 +35,11 @@ def price(used: UsageUpdated) -> float | None:
         return float(library.calc_price(usage, model_ref=used.model).total_price)
     except (LookupError, ValueError):
         return None  # a model of one's own has no list price
+
+
+def preload() -> None:
+    """Read the price lists in the background: it takes half a second, which must not be in the middle of a call."""
+    threading.Thread(target=_library, name="voxengine-prices", daemon=True).start()
 
 
 @cache

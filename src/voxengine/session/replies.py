@@ -75,13 +75,21 @@ class Replies:
     def in_flight(self) -> Reply | None:
         """The reply that is due or active."""
         reply = self.current
-        return reply if reply is not None and reply.state in (ReplyState.DUE, ReplyState.ACTIVE) else None
+        return (
+            reply
+            if reply is not None and reply.state in (ReplyState.DUE, ReplyState.ACTIVE)
+            else None
+        )
 
     @property
     def open(self) -> Reply | None:
         """The reply that is due or active, or that has ended but for its tools."""
         reply = self.current
-        return reply if self.in_flight is not None or (reply is not None and reply.open_calls) else None
+        return (
+            reply
+            if self.in_flight is not None or (reply is not None and reply.open_calls)
+            else None
+        )
 
     @property
     def active(self) -> Reply | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,15 +12,15 @@ __all__ = ["AssistantRow", "NoteRow", "Row", "ToolRow", "UserRow"]
 
 
 @dataclass
-class Row:
+class Row(ABC):
     """One row. Of a final one nothing changes any more."""
 
     at: float
     final: bool = False
 
+    @abstractmethod
     def body(self) -> Text:
         """What stands behind the time."""
-        raise NotImplementedError
 
     @property
     def empty(self) -> bool:

@@ -164,7 +164,9 @@ class STT(Protocol):
     async def load(self) -> None:
         """Load and warm up."""
 
-    async def transcribe(self, samples: Samples, *, session: str, partial: bool = False) -> Transcription:
+    async def transcribe(
+        self, samples: Samples, *, session: str, partial: bool = False
+    ) -> Transcription:
         """Write down a stretch of speech at 16 kHz.
 
         `session` names the call, so that one shared worker can serve calls fairly. `partial` marks work that may be
@@ -185,7 +187,12 @@ class Brain(Protocol):
         """Load, connect, warm up."""
 
     def reply(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec], *, session: str, temperature: float | None = None
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        *,
+        session: str,
+        temperature: float | None = None,
     ) -> AsyncIterator[BrainEvent]:
         """Answer the conversation, as a stream. Closing the iterator stops the work.
 
@@ -206,7 +213,9 @@ class TTS(Protocol):
     async def load(self) -> None:
         """Load and warm up."""
 
-    def synthesize(self, text: str, *, voice: str | None, speed: float, session: str) -> AsyncIterator[Speech]:
+    def synthesize(
+        self, text: str, *, voice: str | None, speed: float, session: str
+    ) -> AsyncIterator[Speech]:
         """Speak a sentence. Gives nothing for a text that has nothing to say (blank, emoji only).
 
         Raises:

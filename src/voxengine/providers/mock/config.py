@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from voxengine.audio.formats import AudioFormat
-from voxengine.config import _PROVIDER_FIELDS, ProviderConfig, _as_format
+from voxengine.config import PROVIDER_FIELDS, ProviderConfig, as_format
 from voxengine.errors import ConfigurationError
 from voxengine.providers.capabilities import Capabilities
 from voxengine.providers.mock.faults import FaultPlan
@@ -126,8 +126,8 @@ class MockConfig(ProviderConfig):
 
     def __init__(self, **settings: Any) -> None:
         for name in settings:
-            if name not in _NAMES and name not in _PROVIDER_FIELDS:
-                near = difflib.get_close_matches(name, [*_NAMES, *_PROVIDER_FIELDS], n=1)
+            if name not in _NAMES and name not in PROVIDER_FIELDS:
+                near = difflib.get_close_matches(name, [*_NAMES, *PROVIDER_FIELDS], n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(_NAMES)}"
                 raise ConfigurationError(f"the mock has no setting {name!r}{hint}")
         super().__init__(**settings)
@@ -179,5 +179,5 @@ def _capabilities(given: Any) -> Capabilities:
         name: getattr(MOCK_CAPABILITIES, name) for name in Capabilities.__struct_fields__
     } | dict(given)
     for name in ("input_formats", "output_formats"):
-        values[name] = tuple(_as_format(name, f) for f in values[name])
+        values[name] = tuple(as_format(name, f) for f in values[name])
     return msgspec.convert(values, Capabilities)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxengine import events as ev
-from voxengine.config import ProviderConfig, _as_format, masked
+from voxengine.config import ProviderConfig, as_format, masked
 from voxengine.conversation.items import Item
 from voxengine.errors import AudioError, MessageError
 from voxengine.providers.mock.by_hand import ByHand
@@ -106,7 +106,7 @@ class MockProvider(ByHand):
             ConfigurationError: a value does not do; then nothing was changed.
         """
         wire, _, listener = self._at_work()
-        settings = {k: _as_format(k, v) if k.endswith("_format") else v for k, v in config.items()}
+        settings = {k: as_format(k, v) if k.endswith("_format") else v for k, v in config.items()}
         self._check_config(ProviderConfig.of(settings))
         self._note("configure_session", masked(settings))
         self.config.update(**settings)

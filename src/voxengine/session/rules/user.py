@@ -32,11 +32,16 @@ def speech_started(core: SessionCore, event: ev.VadSpeechStarted) -> None:
         known = core.add(Item(id=event.item_id or core.new_id("item"), role="user"))
     known.status = "in_progress"
     core.turn_id = known.id
+    core.speech_from_ms = event.audio_ms
 
 
 def speech_ended(core: SessionCore, event: ev.VadSpeechEnded) -> None:
     """The user is silent; the turn may or may not be over."""
     core.user_speaking = False
+    item = core.conversation.get(core.turn_id)
+    if item is not None and event.audio_ms is not None and core.speech_from_ms is not None:
+        item.audio_ms += max(0.0, event.audio_ms - core.speech_from_ms)
+    core.speech_from_ms = None
     core.latency = TurnLatency(end_of_speech=core.now - event.lag_ms / 1000)
     core.out.append(event)
 

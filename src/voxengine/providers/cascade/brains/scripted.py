@@ -109,7 +109,11 @@ class ScriptedBrain:
         if not turn.calls and self._rule(turn.user, known)[0] is self._script.fallback:
             turn = _with_unanswered(messages, turn)
         rule, slots = self._rule(turn.user, known)
-        names: dict[str, Any] = {**slots, "user": turn.user.rstrip(". "), "last": _last_said(messages, turn.at)}
+        names: dict[str, Any] = {
+            **slots,
+            "user": turn.user.rstrip(". "),
+            "last": _last_said(messages, turn.at),
+        }
         nth = self._times_before(rule, messages[: turn.at], known)
         if turn.calls:
             return self._after_tool(rule, names, messages, turn, nth), None
