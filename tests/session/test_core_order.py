@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -249,7 +251,11 @@ def test_in_any_order_each_turn_is_logged_once_and_each_response_ends_once(
     d = chaos.d
     users = [i.id for i in d.core.conversation.messages if i.role == "user"]
     assert users == sorted(set(users), key=lambda u: int(u[1:])), "each turn once, in order"
-    ends = (*d.of(ev.ResponseCompleted), *d.of(ev.ResponseCancelled), *d.of(ev.ResponseError))
+    ends: list[Any] = [
+        *d.of(ev.ResponseCompleted),
+        *d.of(ev.ResponseCancelled),
+        *d.of(ev.ResponseError),
+    ]
     for n in range(1, chaos.response + 1):
         started = sum(e.response_id == f"r{n}" for e in d.of(ev.ResponseStarted))
         ended = sum(e.response_id == f"r{n}" for e in ends)
