@@ -131,9 +131,15 @@ class VoiceEngine:
             session, self._session = self._session, None
             if session is None:
                 return
-            await session.close(reason)
-        await self._bus.drain(DRAIN_BUDGET)
-        self._bus.close()
+            try:
+                await session.close(reason)
+            except BaseException:
+                self._bus.close()
+                raise
+        try:
+            await self._bus.drain(DRAIN_BUDGET)
+        finally:
+            self._bus.close()
 
     async def __aenter__(self) -> VoiceEngine:
         await self.connect()
@@ -226,9 +232,10 @@ class VoiceEngine:
             raise ConfigurationError(f"{min(fixed)} is settled when the engine is connected")
         session = self._open
         kept = {name: value for name, value in settings.items() if name in _CHANGEABLE}
-        config = self.config.with_changes(**kept)
+        self.config.with_changes(**kept)  # raises where a value is not allowed
         await session.call(lambda: session.leg.provider.update_session(**settings))
-        self.config = session.config = config
+        # Of what it has become meanwhile.
+        self.config = session.config = self.config.with_changes(**kept)
 
     async def switch_provider(self, name: str, config: VoiceEngineConfig | None = None) -> None:
         """Go on with another provider, which is told the conversation so far. Before `connect`: begin with it.

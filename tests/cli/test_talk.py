@@ -31,7 +31,7 @@ def test_text(run: Run) -> None:
         "hello (typed)",
         "You said: hello",
         "You said: again",
-        "first audible",
+        "audible",
         "Summary",
         "cost",
     ):

@@ -32,6 +32,7 @@ def text_heard(text: str, spans: Sequence[Span], audio_ms: float, heard_ms: floa
         if all(s.end_ms is None or s.end_ms <= audio_ms for s in spans):
             return text
     length = 0
+    spans = _batches(spans)
     for i, span in enumerate(spans):
         if span.start_ms >= heard_ms:
             break
@@ -48,6 +49,21 @@ def text_heard(text: str, spans: Sequence[Span], audio_ms: float, heard_ms: floa
     return _whole_words(text, length)
 
 
+def _batches(spans: Sequence[Span]) -> list[Span]:
+    """Words that came in a row, without any audio between them, share the audio that follows the last of them."""
+    batches: list[Span] = []
+    for span in spans:
+        last = batches[-1] if batches else None
+        if (
+            last is None
+            or last.end_ms is not None
+            or span.end_ms is not None
+            or span.start_ms > last.start_ms
+        ):
+            batches.append(span)
+    return batches
+
+
 def _next_start(spans: Sequence[Span], i: int, audio_ms: float) -> float:
     for later in spans[i + 1 :]:
         if later.start_ms > spans[i].start_ms:
@@ -60,9 +76,20 @@ def _whole_words(text: str, length: int) -> str:
         return text
     if length <= 0:
         return ""
-    if text[length].isspace():
-        return text[:length]
     cut = length
-    while cut > 0 and not text[cut - 1].isspace():
+    while cut > 0 and not _ends_word(text, cut):
         cut -= 1
     return text[:cut]
+
+
+def _ends_word(text: str, at: int) -> bool:
+    # Chinese and Japanese are written without spaces: each sign is a word here.
+    return text[at].isspace() or text[at - 1].isspace() or _is_sign(text[at - 1])
+
+
+def _is_sign(char: str) -> bool:
+    return (
+        "\u2e80" <= char <= "\u9fff"
+        or "\uf900" <= char <= "\ufaff"
+        or "\U00020000" <= char <= "\U0003ffff"
+    )

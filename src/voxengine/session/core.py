@@ -31,7 +31,7 @@ from voxengine.session import effects as fx
 from voxengine.session.calls import Calls
 from voxengine.session.effects import PASS, Effect
 from voxengine.session.latency import TurnLatency
-from voxengine.session.replies import Recent, Replies
+from voxengine.session.replies import Recent, Replies, Reply
 from voxengine.session.rules import assistant, commands, tools, trouble, user
 
 __all__ = ["CoreOptions", "SessionCore"]
@@ -170,11 +170,11 @@ class SessionCore:
         """Forget timers."""
         self.out.extend(fx.ClearTimer(name) for name in names)
 
-    def expect(self, ours: bool) -> None:
+    def expect(self, ours: bool) -> Reply:
         """A response to the present turn is due."""
         self.replies.stop_next = False
-        self.replies.expect(self.turn_id, ours)
         self.set_timer("response", self.options.response_timeout)
+        return self.replies.expect(self.turn_id, ours)
 
     def request(self, command: fx.CreateResponse) -> None:
         """Ask the provider for a response."""

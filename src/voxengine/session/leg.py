@@ -81,8 +81,7 @@ class Leg:
                     )
                 if history and self._lost is None:
                     await self.provider.add_conversation_history(history)
-            if self._lost is not None:
-                raise self._as_error(self._lost)
+            self.check()
         except BaseException as failure:
             await self.close(quiet=True)
             if not isinstance(failure, Exception):
@@ -97,6 +96,11 @@ class Leg:
             raise error from failure
         self._up = converter_for(self._config.input_format, self.provider.get_audio_format())
         self._tell(ConnectionEstablished)
+
+    def check(self) -> None:
+        """Raise a `ConnectionError` if the provider was lost."""
+        if self._lost is not None:
+            raise self._as_error(self._lost)
 
     @property
     def _connect_budget(self) -> float:

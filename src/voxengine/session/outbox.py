@@ -15,6 +15,7 @@ from voxengine.errors import ConnectionError, ProviderError
 __all__ = ["Outbox"]
 
 Call = Callable[[], Awaitable[Any]]
+_OnError = Callable[[Exception], None]
 
 
 class Outbox:
@@ -30,15 +31,22 @@ class Outbox:
         self._provider = provider
         self._budget = budget
         self._on_error = on_error
-        self._calls: deque[tuple[Call, asyncio.Future[Any] | None, bool]] = deque()
+        self._calls: deque[tuple[Call, asyncio.Future[Any] | None, _OnError]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    def put(self, call: Call, *, quiet: bool = False) -> None:
-        """Make a call when its turn comes. `quiet`: its failure is of no interest."""
-        refused = self._add(call, None, quiet)
-        if refused is not None and not quiet:
-            self._on_error(refused)
+    def put(
+        self,
+        call: Call,
+        *,
+        quiet: bool = False,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Make a call when its turn comes. `quiet`: its failure is of no interest; else `on_error` may be its own."""
+        on_error = _ignore if quiet else on_error or self._on_error
+        refused = self._add(call, None, on_error)
+        if refused is not None:
+            on_error(refused)
 
     def do(self, call: Call) -> asyncio.Future[Any]:
         """Make a call when its turn comes, which is settled now; the future is its result.
@@ -47,7 +55,7 @@ class Outbox:
             ProviderError: it failed, or took longer than the budget (`code` is "timeout").
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        refused = self._add(call, future, False)
+        refused = self._add(call, future, self._on_error)
         if refused is not None:
             future.set_exception(refused)
         return future
@@ -73,7 +81,7 @@ class Outbox:
         )
 
     def _add(
-        self, call: Call, future: asyncio.Future[Any] | None, quiet: bool
+        self, call: Call, future: asyncio.Future[Any] | None, on_error: _OnError
     ) -> ProviderError | None:
         """Put a call into the queue; the error if that cannot be done."""
         if self._closed:
@@ -85,7 +93,7 @@ class Outbox:
                 code="overloaded",
                 retryable=True,
             )
-        self._calls.append((call, future, quiet))
+        self._calls.append((call, future, on_error))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(
                 self._work(), name="voxengine-outbox"
@@ -99,7 +107,9 @@ class Outbox:
         finally:
             self._task = None
 
-    async def _one(self, call: Call, future: asyncio.Future[Any] | None, quiet: bool) -> None:
+    async def _one(
+        self, call: Call, future: asyncio.Future[Any] | None, on_error: _OnError
+    ) -> None:
         try:
             async with asyncio.timeout(self._budget):
                 result = await call()
@@ -112,8 +122,8 @@ class Outbox:
             if future is not None:
                 if not future.done():
                     future.set_exception(error)
-            elif not quiet:
-                self._on_error(error)
+            else:
+                on_error(error)
         else:
             if future is not None and not future.done():
                 future.set_result(result)
@@ -125,3 +135,7 @@ class Outbox:
             code="timeout",
             retryable=True,
         )
+
+
+def _ignore(_: Exception) -> None:
+    pass

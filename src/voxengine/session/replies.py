@@ -32,6 +32,8 @@ class Reply:
     ours: bool = False
     #: The provider never announced it: it ends with its audio.
     implied: bool = False
+    #: The provider announced it, and gives no id with what belongs to it.
+    unnamed: bool = False
     #: Ids of the assistant's items in it.
     items: list[str] = field(default_factory=list)
     #: Tool calls in it that have no result yet.
@@ -70,6 +72,8 @@ class Replies:
         self.voided = Recent(self.MEMORY)
         #: A reply that was called off before it began will begin all the same; it has to be stopped then.
         self.stop_next = False
+        #: A response without id was called off: what comes without id belongs to it, until it ends or the next begins.
+        self.unnamed_voided = False
 
     @property
     def in_flight(self) -> Reply | None:
@@ -104,9 +108,11 @@ class Replies:
 
     def begin(self, response_id: str, turn_id: str | None) -> Reply:
         """A reply has begun: the one that was due, or one that nobody expected."""
-        reply = self.current
+        reply = earlier = self.current
         if reply is None or reply.state is not ReplyState.DUE:
-            reply = Reply(turn_id=turn_id)
+            answered = earlier is not None and earlier.turn_id == turn_id and not earlier.had_calls
+            # Whatever it answers, it is not a turn that has its answer; a transcript may yet tell.
+            reply = Reply(turn_id=None if answered else turn_id)
         reply.id = response_id
         reply.state = ReplyState.ACTIVE
         self.current = reply
@@ -132,6 +138,7 @@ class Replies:
         """It was called off: what still comes of it does not count."""
         if reply.id is not None:
             self.voided.add(reply.id)
+            self.unnamed_voided = reply.unnamed and reply.state is ReplyState.ACTIVE
         elif reply.state is ReplyState.DUE:
             self.stop_next = True
         reply.state = ReplyState.VOID

@@ -151,10 +151,15 @@ class Session:
         """
         leg = await self._connect(config)
         old = self._leg
-        if self.core.connected:
-            self._perform(self.core.apply(fx.Interrupt(), self._time()))
-            if old is not None:
-                await old.outbox.flush()
+        try:
+            if self.core.connected:
+                self._perform(self.core.apply(fx.Interrupt(), self._time()))
+                if old is not None:
+                    await old.outbox.flush()
+            leg.check()
+        except BaseException:
+            await leg.close(quiet=True)
+            raise
         self.config = config
         self._attach(leg)
         if old is not None:
@@ -163,19 +168,27 @@ class Session:
     async def close(self, reason: str = "") -> None:
         """Disconnect, stop the tools, end the conversation. May be called again."""
         leg, self._leg = self._leg, None
+        try:
+            if leg is not None:
+                await leg.close()
+        finally:  # also if that is broken off: there is nobody who would do the rest
+            running = self._end(leg, reason)
+        if running:
+            await asyncio.wait(running, timeout=CLOSE_BUDGET)
+
+    def _end(self, leg: Leg | None, reason: str) -> list[asyncio.Task[None]]:
+        """Stop everything; the tools that have yet to end."""
         if leg is not None:
-            await leg.close()
             self._perform(self.core.apply(fx.Close(reason), self._time()))
         # A tool may be what ends the conversation: it is not stopped in the middle of that.
         running = [task for task in self._running.values() if task is not asyncio.current_task()]
         for task in running:
             task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=CLOSE_BUDGET)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         self.conversation.on_change = None
+        return running
 
     async def _connect(self, config: VoiceEngineConfig) -> Leg:
         leg = Leg(config.provider, config, self._tools.schemas(), self._receive, self._call_failed)
@@ -252,14 +265,17 @@ class Session:
         if kind is AudioOutputChunk and leg is self._leg and self._next_chunk(event, self._time()):  # type: ignore[arg-type]
             self._publish(event)
             return
-        if kind is UsageUpdated:
-            self.ledger.add(event)  # type: ignore[arg-type]
         if leg is not self._leg and self._leg is not None:
             # One that is about to take over, or that was replaced: of the conversation it has nothing to say.
+            if kind is UsageUpdated:
+                self.ledger.add(event)  # type: ignore[arg-type]
             if kind in _ABOUT_CONNECTION:
                 self._show(event)
             return
         effects = self.core.apply(event, self._time())
+        # One that comes twice is not counted twice; one that comes after the end is.
+        if kind is UsageUpdated and (event in effects or self.core.state == "closed"):
+            self.ledger.add(event)  # type: ignore[arg-type]
         self._perform(effects)
         if kind is ConnectionLost:
             leg.outbox.close()
@@ -284,24 +300,27 @@ class Session:
         call: Callable[[], Awaitable[Any]],
         waits: list[Awaitable[Any]] | None,
         quiet: bool = False,
+        on_error: Callable[[Exception], None] | None = None,
     ) -> None:
         leg = self._leg
         if leg is None:
             return
         if waits is None or quiet:
-            leg.outbox.put(call, quiet=quiet)
+            leg.outbox.put(call, quiet=quiet, on_error=on_error)
         else:
             waits.append(leg.outbox.do(call))
 
     def _call_failed(self, failure: Exception) -> None:
+        self._complain(failure)
+        self._perform(self.core.apply(fx.CallFailed(), self._time()))
+
+    def _complain(self, failure: Exception) -> None:
         meta = self._leg.provider.meta() if self._leg is not None else {}
         code = getattr(failure, "code", "error")
         event = ErrorGeneral(
             exception=failure, error=str(failure), code=code, recoverable=True, **meta
         )
-        now = self._time()
-        self._perform(self.core.apply(event, now))
-        self._perform(self.core.apply(fx.CallFailed(), now))
+        self._perform(self.core.apply(event, self._time()))
 
     # -- effects
 
@@ -329,13 +348,13 @@ class Session:
             self._to_provider(partial(provider.create_response, instructions=words), waits)
 
     def _cancel_response(self, _: fx.CancelResponse, waits: list[Awaitable[Any]] | None) -> None:
-        self._to_provider(self.leg.provider.interrupt, waits)
+        self._to_provider(self.leg.provider.interrupt, waits, on_error=self._complain)
 
     def _truncate(self, effect: fx.Truncate, _: list[Awaitable[Any]] | None) -> None:
         call = partial(
             self.leg.provider.truncate_item, effect.item_id, effect.heard_ms, effect.heard_text
         )
-        self._to_provider(call, None)
+        self._to_provider(call, None, on_error=self._complain)
 
     def _send_tool_result(self, effect: fx.SendToolResult, _: list[Awaitable[Any]] | None) -> None:
         call = partial(self.leg.provider.send_tool_result, effect.call_id, effect.output)
@@ -346,8 +365,12 @@ class Session:
             try:
                 report = await self._tools.run(effect.call_id, effect.name, effect.arguments)
             finally:
-                self._running.pop(effect.call_id, None)
-            self._perform(self.core.apply(report, self._time()))
+                # Another provider may have given the same id to another call.
+                ours = self._running.get(effect.call_id) is asyncio.current_task()
+                if ours:
+                    del self._running[effect.call_id]
+            if ours:
+                self._perform(self.core.apply(report, self._time()))
 
         self._running[effect.call_id] = self._loop.create_task(
             run(), name=f"voxengine-tool-{effect.name}"

@@ -179,7 +179,8 @@ class Screen:
 
     def _latencies(self, event: ev.MetricsUpdated) -> None:
         parts = [
-            f"{label} {value:.0f}"
+            # Short, to fit a line; the table at the end has the full names.
+            f"{label.removeprefix('first ').removesuffix(' decided')} {value:.0f}"
             for name, label in STAGES.items()
             if (value := getattr(event, name)) is not None
         ]

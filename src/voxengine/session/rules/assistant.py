@@ -22,14 +22,14 @@ def response_started(core: SessionCore, event: ev.ResponseStarted) -> None:
     response_id = event.response_id or core.new_id("resp")
     if response_id in replies.voided or replies.known(response_id):
         return
-    due = replies.in_flight
-    asked_for = due is not None and due.state is ReplyState.DUE and due.ours
-    if replies.stop_next or (core.user_speaking and not asked_for):
+    replies.unnamed_voided = False
+    if replies.stop_next or _unwanted(core):
         replies.stop_next = False
         replies.voided.add(response_id)
+        replies.unnamed_voided = event.response_id is None
         core.out.append(fx.CancelResponse(response_id))
         return
-    _begin(core, response_id)
+    _begin(core, response_id).unnamed = event.response_id is None
     core.out.append(with_fields(event, response_id=response_id))
 
 
@@ -126,15 +126,17 @@ def response_error(core: SessionCore, event: ev.ResponseError) -> None:
 def reply_of(core: SessionCore, response_id: str | None) -> Reply | None:
     """The reply that output belongs to; None if it does not count any more. Output may come unannounced."""
     replies = core.replies
-    if response_id is not None and response_id in replies.voided:
+    if replies.unnamed_voided if response_id is None else response_id in replies.voided:
         return None
-    reply = replies.active if response_id is None else replies.get(response_id)
+    reply = _latest(core) if response_id is None else replies.get(response_id)
     if reply is not None:
+        if response_id is None and not reply.implied:
+            reply.unnamed = True
         if reply.awaits_continuation:
             reply.awaits_continuation = False
             core.clear_timer("response")
         return reply
-    if replies.stop_next:
+    if replies.stop_next or _unwanted(core):
         return None
     reply = _begin(core, response_id or core.new_id("resp"))
     reply.implied = True
@@ -160,7 +162,15 @@ def after(core: SessionCore, reply: Reply) -> None:
         return
     if reply.had_calls and not core.capabilities.continues_after_tool:
         tools.go_on(core, reply)
-    elif core.replies.pending is not None and not core.user_speaking and core.connected:
+    elif reply.awaits_continuation:
+        tools.await_going_on(core, reply)
+    else:
+        ask_pending(core)
+
+
+def ask_pending(core: SessionCore) -> None:
+    """Ask for what was asked for while another response was under way."""
+    if core.replies.pending is not None and not core.user_speaking and core.connected:
         command, core.replies.pending = core.replies.pending, None
         core.request(command)
 
@@ -185,6 +195,20 @@ def heard(core: SessionCore, item: Item) -> None:
     core.emit(
         ev.AudioOutputStopped, item_id=item.id, response_id=item.response_id, heard_ms=item.heard_ms
     )
+
+
+def _unwanted(core: SessionCore) -> bool:
+    """Whether a response that nobody asked for begins while the user speaks."""
+    due = core.replies.in_flight
+    asked_for = due is not None and due.state is ReplyState.DUE and due.ours
+    return core.user_speaking and not asked_for
+
+
+def _latest(core: SessionCore) -> Reply | None:
+    """What output without an id belongs to: the response under way, or one that was announced and has just ended."""
+    reply = core.replies.current
+    ended = reply is not None and reply.state is ReplyState.DONE and not reply.implied
+    return reply if ended else core.replies.active
 
 
 def _begin(core: SessionCore, response_id: str) -> Reply:
@@ -215,9 +239,16 @@ def _item_of(core: SessionCore, item_id: str | None, reply: Reply) -> Item:
 
 def _ending(core: SessionCore, response_id: str | None) -> Reply | None:
     """The reply that an end belongs to; None if it has ended already or was called off."""
-    if response_id is not None and response_id in core.replies.voided:
+    replies = core.replies
+    if response_id is None:
+        if replies.unnamed_voided:
+            replies.unnamed_voided = False
+            return None
+        return replies.in_flight  # it may have failed before it began
+    if response_id in replies.voided:
         return None
-    reply = core.replies.active if response_id is None else core.replies.get(response_id)
-    if reply is None and core.replies.in_flight is not None and response_id is None:
-        return core.replies.in_flight  # it failed before it began
+    due = replies.in_flight
+    if due is not None and due.state is ReplyState.DUE and not replies.known(response_id):
+        return replies.begin(response_id, core.turn_id)  # so did this one
+    reply = replies.get(response_id)
     return reply if reply is not None and reply.state is ReplyState.ACTIVE else None

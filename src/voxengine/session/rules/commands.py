@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 def attached(core: SessionCore, command: fx.Attached) -> None:
     """A provider is there, the first or another."""
     if core.provider:
+        if core.connected:  # a switch; of one that was lost, what had come goes on playing
+            cutting.cut(core, "request", tell_provider=False)
+            user.drop_turn(core)
+            core.user_speaking = False
         core.forget_ids()
     core.provider, core.capabilities = command.provider, command.capabilities
     core.connected = True

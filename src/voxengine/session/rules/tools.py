@@ -18,6 +18,8 @@ CANCELLED = '{"error": "cancelled: the user interrupted"}'
 
 def function_invoked(core: SessionCore, event: ev.FunctionInvoked) -> None:
     """The assistant calls a tool."""
+    if not event.call_id:
+        event = with_fields(event, call_id=core.new_id("call"))
     if core.calls.get(event.call_id) is not None:
         return
     reply = assistant.reply_of(core, event.response_id)
@@ -73,6 +75,7 @@ def tool_finished(core: SessionCore, report: fx.ToolFinished) -> None:
     if reply.open_calls:
         return
     if reply.state is ReplyState.DONE:
+        reply.awaits_continuation = core.capabilities.continues_after_tool
         assistant.after(core, reply)
     elif core.capabilities.continues_after_tool and not core.user_speaking:
         _watch(core, reply)
@@ -85,6 +88,13 @@ def go_on(core: SessionCore, reply: Reply) -> None:
         core.replies.pending = None
         if core.replies.current is not None:
             core.replies.current.awaits_continuation = True
+
+
+def await_going_on(core: SessionCore, reply: Reply) -> None:
+    """The provider goes on by itself, in another response: that is due."""
+    reply.awaits_continuation = False
+    if reply is core.replies.current and not core.user_speaking and core.connected:
+        core.expect(ours=False).awaits_continuation = True
 
 
 def call_off(core: SessionCore, reply: Reply, reason: str, tell_provider: bool) -> None:

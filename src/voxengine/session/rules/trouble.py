@@ -128,6 +128,7 @@ def _give_up(core: SessionCore, reply: Reply, code: str, words: str) -> None:
     core.emit(ev.ErrorGeneral, code=code, error=f"{core.provider}: {words}", recoverable=True)
     core.replies.void(reply)
     core.clear_timer("response", "stall")
+    assistant.ask_pending(core)
 
 
 def _unplug(core: SessionCore, why: str) -> None:

@@ -56,6 +56,8 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
     core.out.append(with_fields(event, item_id=item.id))
     if core.manual_turns:
         return
+    if core.replies.open is None and core.replies.pending == fx.CreateResponse():
+        core.replies.pending = None  # the answer to this turn is as good
     if core.capabilities.auto_response:
         if core.replies.in_flight is None:
             core.expect(ours=False)
