@@ -53,12 +53,10 @@ def test_removed_items_are_gone_and_their_id_is_free(log: Conversation) -> None:
 
 
 def test_lookups(log: Conversation) -> None:
-    call = log.add(Item(id="f1", kind="function_call", role="assistant", call_id="c1", name="move"))
+    log.add(Item(id="f1", kind="function_call", role="assistant", call_id="c1", name="move"))
     log.add(Item(id="o1", kind="function_output", role="tool", call_id="c1", output="{}"))
     assert log.get("u1") is log[0]
     assert log.get(None) is None
-    assert log.call("c1") is call
-    assert log.call("c2") is None
     assert [i.id for i in log.messages] == ["u1", "a1"]
     assert [i.id for i in log.items] == ["u1", "a1", "f1", "o1"]
 

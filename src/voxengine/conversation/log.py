@@ -52,12 +52,6 @@ class Conversation:
         """The item of that id, None if there is none."""
         return self._by_id.get(item_id) if item_id is not None else None
 
-    def call(self, call_id: str) -> Item | None:
-        """The tool call of that id."""
-        return next(
-            (i for i in self._items if i.kind == "function_call" and i.call_id == call_id), None
-        )
-
     def add(self, item: Item, *, before: str | None = None, after: str | None = None) -> Item:
         """Add at the end, or beside the item of an id (at the end where there is none).
 

@@ -33,6 +33,8 @@ __all__ = ["Leg"]
 
 #: Seconds that closing may take.
 CLOSE_BUDGET = 5.0
+#: Seconds that any other call to a provider may take; such a call only hands something over.
+CALL_BUDGET = 10.0
 
 
 class Leg:
@@ -53,7 +55,7 @@ class Leg:
         self.provider: BaseProvider = create_provider(
             name, config.provider_config(tools=tools or None)
         )
-        self.outbox = Outbox(name, config.connect_timeout, on_error)
+        self.outbox = Outbox(name, CALL_BUDGET, on_error)
         self._config = config
         self._receive = receive
         self._told: set[type[ProviderEvent]] = set()
@@ -147,9 +149,13 @@ class Leg:
         self._receive(self, event)
 
     def _convert(self, event: AudioOutputChunk) -> None:
-        source = AudioFormat(event.encoding, event.sample_rate)
-        if source != self._source:
-            self._source, self._down = source, converter_for(source, self._target)
+        source = self._source
+        if source is None or (event.sample_rate, event.encoding) != (
+            source.sample_rate,
+            source.encoding,
+        ):
+            self._source = source = AudioFormat(event.encoding, event.sample_rate)
+            self._down = converter_for(source, self._target)
         if self._down is None:
             self._receive(self, event)
             return

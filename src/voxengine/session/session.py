@@ -199,7 +199,9 @@ class Session:
         items = [
             i
             for i in self.conversation
-            if i.status != "in_progress" and (i.text or i.kind != "message")
+            if i.status != "in_progress"
+            and (i.text or i.kind != "message")
+            and not _is_open_call(i)
         ]
         if items and leg.provider.capabilities.history == "none":
             self._show(
@@ -398,6 +400,12 @@ class Session:
 
 
 _WITHOUT_PROVIDER = frozenset({fx.CancelTool, fx.SetTimer, fx.ClearTimer})
+
+
+def _is_open_call(item: Item) -> bool:
+    """A call that was called off has no result; vendors refuse a call without one."""
+    return item.kind == "function_call" and item.status != "completed"
+
 
 _PERFORM: dict[type, Callable[[Session, Any, list[Awaitable[Any]] | None], None]] = {
     fx.SendText: Session._send_text,
