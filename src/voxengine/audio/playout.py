@@ -122,6 +122,15 @@ class PlayoutClock:
         else:
             self._begin(item_id, ms, now)
 
+    def extend(self, item_id: str, ms: float, now: float) -> None:
+        """`ms` more of the item that was pushed last, which were there before it had been played to its end."""
+        last = self._last
+        if last.item_id == item_id:
+            last.ms += ms
+            last.end += ms * 0.001
+        else:
+            self._begin(item_id, ms, now)
+
     def _begin(self, item_id: str, ms: float, now: float) -> None:
         """Begin a new piece: another item, or the same one after the queue ran dry."""
         item = self._items.get(item_id)

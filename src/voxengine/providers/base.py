@@ -26,6 +26,7 @@ from voxengine.config import ProviderConfig
 from voxengine.conversation.items import Item
 from voxengine.errors import AudioError, MessageError, UnsupportedFeatureError
 from voxengine.events import (
+    AudioOutputChunk,
     ConnectionClosed,
     ConnectionEstablished,
     ConnectionFailed,
@@ -290,9 +291,12 @@ class BaseProvider(ABC):
     def emit(self, event: ProviderEvent) -> None:
         """Tell of an event. It reaches its handlers before this returns."""
         kind = type(event)
+        sink = self._sink
+        if kind is AudioOutputChunk and sink is not None and self._bus is None:
+            sink(event)  # the audio path
+            return
         if kind in _STATE_AFTER:
             self.state = _STATE_AFTER[kind]
-        sink = self._sink
         if sink is not None:
             sink(event)
         else:

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from voxengine import events as ev
+from voxengine.audio.formats import ENCODINGS
 from voxengine.audio.playout import PlayoutClock
 from voxengine.conversation import Conversation, Item
 from voxengine.events import ProviderEvent
@@ -64,7 +65,6 @@ class SessionCore:
         self.conversation = conversation
         self.options = options or CoreOptions()
         self.playout = playout or PlayoutClock()
-        self._push = self.playout.push
         self.capabilities = Capabilities()
         #: Name of the provider at work, and whether it can be reached.
         self.provider = ""
@@ -84,6 +84,9 @@ class SessionCore:
         self.sounding: dict[str, Item] = {}
         self.speaking: Item | None = None
         self.last_activity = 0.0
+        #: Bytes of the item being spoken that came by the audio path and are in no account yet.
+        self._unbooked = 0
+        self._ms_per_byte = 0.0
         #: Time and effects of the event at hand.
         self.now = 0.0
         self.out: list[Effect] = []
@@ -98,8 +101,9 @@ class SessionCore:
         `PASS` (by identity) means: hand the event on, nothing else.
         """
         kind = type(event)
-        if kind is ev.AudioOutputChunk and self.next_chunk(event, now):  # type: ignore[arg-type]
+        if kind is ev.AudioOutputChunk and self.next_chunk(event):  # type: ignore[arg-type]
             return PASS
+        self.book(now)
         if self.state == "closed":
             return []
         self.now = now
@@ -119,29 +123,38 @@ class SessionCore:
         self._update_state()
         return out
 
-    def next_chunk(self, event: ev.AudioOutputChunk, now: float) -> bool:
-        """The audio path: one more chunk of the item that is being spoken. True if that is all there is to it."""
+    def next_chunk(self, event: ev.AudioOutputChunk) -> bool:
+        """The audio path: one more chunk of the item that is being spoken. True if that is all there is to it.
+
+        Nothing is done with it here but to count its bytes; `book` does the rest when it is next needed. No clock is
+        read either: while the playout timer has not fired, the queue has not run dry, and the chunk plays on from it.
+        All chunks of an item have one format.
+        """
         item = self.speaking
         if item is None or event.item_id != item.id or event.event_id is not None:
             return False
-        # As `add_audio`; each call less is a tenth of what a chunk costs here.
-        ms = (
-            len(event.audio_data)
-            * (500.0 if event.encoding == "pcm16" else 1000.0)
-            / event.sample_rate
-        )
-        item.audio_ms += ms
-        self._push(item.id, ms, now)
-        self.last_activity = now
+        self._unbooked += len(event.audio_data)
         return True
+
+    def book(self, now: float) -> None:
+        """Put what the audio path has counted into the item and the playout clock."""
+        item, n = self.speaking, self._unbooked
+        if item is None or not n:
+            return
+        self._unbooked = 0
+        ms = n * self._ms_per_byte
+        item.audio_ms += ms
+        self.playout.extend(item.id, ms, now)
+        self.last_activity = now
+
+    def speak(self, item: Item, event: ev.AudioOutputChunk) -> None:
+        """Let the chunks that follow of this item take the audio path."""
+        self.speaking = item
+        self._ms_per_byte = _ms_per_byte(event)
 
     def add_audio(self, item: Item, event: ev.AudioOutputChunk, now: float) -> None:
         """Count a chunk as received, and let it play after what came before."""
-        ms = (
-            len(event.audio_data)
-            * (500.0 if event.encoding == "pcm16" else 1000.0)
-            / event.sample_rate
-        )
+        ms = len(event.audio_data) * _ms_per_byte(event)
         item.audio_ms += ms
         self.playout.push(item.id, ms, now)
 
@@ -228,6 +241,10 @@ class SessionCore:
         if state != self.state:
             previous, self.state = self.state, state
             self.emit(ev.StateChanged, previous=previous, state=state)
+
+
+def _ms_per_byte(event: ev.AudioOutputChunk) -> float:
+    return 1000.0 / (ENCODINGS[event.encoding] * event.sample_rate)
 
 
 _RULES: dict[type, Callable[[SessionCore, Any], None]] = {

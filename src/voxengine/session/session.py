@@ -34,7 +34,7 @@ from voxengine.events import (
 )
 from voxengine.session import effects as fx
 from voxengine.session.core import CoreOptions, SessionCore
-from voxengine.session.effects import Command, Effect
+from voxengine.session.effects import PASS, Command, Effect
 from voxengine.session.ledger import Ledger
 from voxengine.session.leg import CLOSE_BUDGET, Leg
 from voxengine.session.tools import Toolbox
@@ -102,7 +102,6 @@ class Session:
             epoch=self._clock.epoch,
         )
         self.core = SessionCore(conversation, options, PlayoutClock(config.output_latency_ms))
-        self._next_chunk = self.core.next_chunk
         self._time = self._clock.now
         self._leg: Leg | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -215,7 +214,10 @@ class Session:
         return items
 
     def _attach(self, leg: Leg) -> None:
+        if self._leg is not None:
+            self._leg.next_chunk = None
         self._leg = leg
+        leg.next_chunk, leg.publish = self.core.next_chunk, self._publish
         capabilities = leg.provider.capabilities
         self.ledger.begin(leg.name, capabilities.on_device)
         self._perform(self.core.apply(fx.Attached(leg.name, capabilities), self._time()))
@@ -264,9 +266,6 @@ class Session:
 
     def _receive(self, leg: Leg, event: ProviderEvent) -> None:
         kind = type(event)
-        if kind is AudioOutputChunk and leg is self._leg and self._next_chunk(event, self._time()):  # type: ignore[arg-type]
-            self._publish(event)
-            return
         if leg is not self._leg and self._leg is not None:
             # One that is about to take over, or that was replaced: of the conversation it has nothing to say.
             if kind is UsageUpdated:
@@ -275,6 +274,9 @@ class Session:
                 self._show(event)
             return
         effects = self.core.apply(event, self._time())
+        if effects is PASS:
+            self._publish(event)
+            return
         # One that comes twice is not counted twice; one that comes after the end is.
         if kind is UsageUpdated and (event in effects or self.core.state == "closed"):
             self.ledger.add(event)  # type: ignore[arg-type]

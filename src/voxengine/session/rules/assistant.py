@@ -64,7 +64,7 @@ def audio_output(core: SessionCore, event: ev.AudioOutputChunk) -> None:
     core.sounding[item.id] = item
     core.out.append(with_fields(event, item_id=item.id, response_id=reply.id))
     if not core.options.metrics or _measure(core, event, item, reply, begins_at):
-        core.speaking = item
+        core.speak(item, event)
 
 
 def _measure(
