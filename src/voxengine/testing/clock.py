@@ -134,9 +134,12 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._holds -= 1
 
     def _release_soon(self) -> None:
+        self._soon(self._release)
+
+    def _soon(self, call: Callable[[], object]) -> None:
         # On the loop, after whatever the same thread has queued there before.
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            self.call_soon_threadsafe(self._release)
+            self.call_soon_threadsafe(call)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., _T], *args: Any
@@ -151,10 +154,12 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
                 self._default_executor = executor
         work = executor.submit(func, *args)
         future = asyncio.wrap_future(work, loop=self)
-        # Until both are done: a thread may end before the loop knows of its result, or when it no longer asks for it.
-        self._holds += 2
-        future.add_done_callback(lambda _: self._release())
-        work.add_done_callback(lambda _: self._release_soon())
+        # Until the loop knows of the result; or, where it no longer asks for it, until the thread has ended.
+        held = contextlib.ExitStack()
+        self._holds += 1
+        held.callback(self._release)
+        future.add_done_callback(lambda f: None if f.cancelled() else held.close())
+        work.add_done_callback(lambda _: self._soon(held.close))
         return future
 
     async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
