@@ -183,7 +183,7 @@ def _check_figures(report: dict[str, Any], shown: str) -> None:
     silent = report["barge_in"]["silent_after_detection_ms"]
     printed = re.search(r"engine silent (\d+) ms after detection", shown)
     assert printed is not None
-    assert int(printed[1]) == round(silent)
+    assert abs(int(printed[1]) - silent) <= 0.6, "the same figure, rounded"
     assert all(report["checks"].values())
 
 

@@ -231,7 +231,7 @@ class PlayoutClock:
         if ms < item.folded:
             return
         shift = self._disagreement(item, ms, now)
-        if shift > 0 and (complete or self._overtaken(item)):
+        if shift > 0 and (complete or self._overtaken(item, ms)):
             return
         self._shift(shift)
 
@@ -251,12 +251,14 @@ class PlayoutClock:
             ended = piece.end
         return 0.0 if ended is None else now - ended
 
-    def _overtaken(self, item: _Item) -> bool:
-        """Whether the client has reported something that plays after this item."""
-        for piece in reversed(self._pieces):
+    def _overtaken(self, item: _Item, ms: float) -> bool:
+        """Whether the client has reported something that plays after this position of the item."""
+        position, reached = item.folded, False
+        for piece in self._pieces:
             if piece.item is item:
-                return False
-            if piece.item.acked > 0:
+                position += piece.ms
+                reached = reached or ms <= position
+            elif reached and piece.item.acked > 0:
                 return True
         return False
 

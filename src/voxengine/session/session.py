@@ -18,7 +18,6 @@ from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation, Item
 from voxengine.errors import AudioError, ConnectionError, SessionClosedError
 from voxengine.events import (
-    AudioOutputChunk,
     ConnectionClosed,
     ConnectionEstablished,
     ConnectionFailed,
