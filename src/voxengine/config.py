@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -17,18 +18,36 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from voxengine.audio.formats import AudioFormat
 from voxengine.errors import ConfigurationError
 
-__all__ = ["PROVIDER_FIELDS", "Mode", "ProviderConfig", "VoiceEngineConfig", "as_format", "masked"]
+__all__ = [
+    "PROVIDER_FIELDS",
+    "Chunking",
+    "Mode",
+    "ProviderConfig",
+    "VoiceEngineConfig",
+    "as_format",
+    "masked",
+]
 
 #: fast: least work. big: transcripts, partials, voice activity, metrics. provider: exactly what the provider offers.
 Mode: TypeAlias = Literal["fast", "big", "provider"]
 
-_SECRET = ("key", "token", "secret", "password", "authorization", "credential")
+#: latency: audio goes out as it comes. density: gathered to 100 ms, which is fewer messages and less work.
+Chunking: TypeAlias = Literal["latency", "density"]
+
+_SECRET = ("key", "token", "secret", "pass", "authorization", "credential", "cookie")
+#: Settings that hold an address, also where that has no scheme.
+_ADDRESSES = ("endpoint", "proxy")
+#: In an address: a user with a password, and a parameter that is named like a secret.
+_USER = re.compile(r"(?<=://)[^/?#\s]*@|^[^/?#\s:]*:[^/?#\s]*@")
+_PARAMETER = re.compile(
+    rf"([?&][^=&#\s]*(?:{'|'.join((*_SECRET, 'auth', 'sig'))})[^=&#\s]*=)[^&#\s]*", re.I
+)
 
 
 def masked(values: Mapping[str, Any]) -> dict[str, Any]:
     """A copy fit to be shown: whatever is named like a secret is replaced, also inside what it holds."""
     return {
-        name: "***" if _is_secret(str(name), value) else _shown(value)
+        name: "***" if _is_secret(str(name), value) else _shown(value, str(name) in _ADDRESSES)
         for name, value in values.items()
     }
 
@@ -42,11 +61,13 @@ def _is_secret(name: str, value: Any) -> bool:
     )
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, address: bool = False) -> Any:
     if isinstance(value, Mapping):
         return masked(value)
     if isinstance(value, (list, tuple)):
         return [_shown(v) for v in value]
+    if isinstance(value, str) and (address or "://" in value):
+        return _PARAMETER.sub(r"\1***", _USER.sub("***@", value))
     return value
 
 
@@ -217,6 +238,12 @@ class VoiceEngineConfig:
     stall_timeout: float = 20.0
     #: Seconds that a tool may take, unless it states its own limit.
     tool_timeout: float = 30.0
+    #: Seconds within which a connection that was lost is to be restored; 0: it is not tried.
+    reconnect_timeout: float = 10.0
+    #: Seconds before the longest time of a connection from which on another one takes over, at a quiet moment.
+    rotation_margin: float = 300.0
+    #: Whether the user's audio goes out at once ("latency"), or gathered to 100 ms ("density").
+    chunking: Chunking = "latency"
     #: Milliseconds between handing audio to the application and its being heard (the buffer of the sound card).
     output_latency_ms: float = 0.0
 
@@ -240,9 +267,14 @@ class VoiceEngineConfig:
                 raise ConfigurationError(
                     f"{name} is a number of seconds above 0, not {getattr(self, name)!r}"
                 )
-        if not _is_number(self.output_latency_ms) or self.output_latency_ms < 0:
+        for name in ("reconnect_timeout", "rotation_margin", "output_latency_ms"):
+            if not _is_number(getattr(self, name)) or getattr(self, name) < 0:
+                raise ConfigurationError(
+                    f"{name} is a number from 0 on, not {getattr(self, name)!r}"
+                )
+        if self.chunking not in get_args(Chunking):
             raise ConfigurationError(
-                f"output_latency_ms is a number from 0 on, not {self.output_latency_ms!r}"
+                f"chunking {self.chunking!r} is unknown; it is one of {', '.join(get_args(Chunking))}"
             )
         self._check_modalities()
         if not isinstance(self.metadata, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -10,7 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation
-from voxengine.errors import ConfigurationError, MessageError, SessionClosedError
+from voxengine.errors import (
+    ConfigurationError,
+    MessageError,
+    ProviderError,
+    SessionClosedError,
+)
 from voxengine.events import (
     ErrorGeneral,
     EventBus,
@@ -26,6 +32,7 @@ from voxengine.observe import Metrics
 from voxengine.providers.base import BaseProvider, ConnectionState, Flag
 from voxengine.session import Ledger, Session, Tool, Toolbox
 from voxengine.session import effects as fx
+from voxengine.session.leg import Leg
 
 if TYPE_CHECKING:
     from voxengine.audio.portaudio import Device
@@ -95,17 +102,23 @@ class VoiceEngine:
     async def connect(self) -> bool:
         """Open the conversation. Without effect when it is open; when its provider was lost, connect that anew.
 
+        While a lost connection is being restored, wait for that.
+
         Raises:
             ProviderError: the provider could not be connected; `code` says why.
             ConfigurationError, MissingDependencyError, ModelError: it could not even be made.
         """
+        session = self._session
+        while session is not None and session.recovering:
+            with contextlib.suppress(ProviderError, SessionClosedError):
+                await session.recovered()
         async with self._changing:
             await self._connect(self.config)
         return True
 
     async def _connect(self, config: VoiceEngineConfig) -> None:
         if self._session is not None:
-            if not self._session.core.connected:
+            if not self._session.core.connected and not self._session.recovering:
                 await self._session.switch(config)
             return
         session = Session(
@@ -153,6 +166,8 @@ class VoiceEngine:
     async def send_audio(self, audio: bytes) -> None:
         """Send what the user's microphone heard: samples in `config.input_format`, best in frames of 20 to 100 ms.
 
+        While a lost connection is being restored it is kept, and sent then.
+
         Raises:
             AudioError: it cannot be audio of that format; nothing was sent and the conversation goes on.
             SessionClosedError: not connected. ConnectionError: the provider is lost.
@@ -160,7 +175,9 @@ class VoiceEngine:
         session = self._session
         if session is None:
             raise self._closed()
-        await session.send_audio(audio)
+        waits = session.take_audio(audio)
+        if waits is not None:
+            await waits
 
     async def send_text(self, text: str, role: str = "user") -> None:
         """Put a text into the conversation. The user's is answered; that of "system" or "assistant" is only noted.
@@ -174,7 +191,8 @@ class VoiceEngine:
         if role not in ("user", "system", "assistant"):
             raise MessageError(f"role {role!r} is unknown; it is 'user', 'system' or 'assistant'")
         session = self._open
-        provider = session.leg.provider
+        leg = session.current_leg or session.leg
+        provider = leg.provider
         can = provider.capabilities
         if role != "user" and not (
             can.system_messages or (role == "assistant" and can.history == "items")
@@ -209,13 +227,11 @@ class VoiceEngine:
 
     async def commit_audio(self) -> None:
         """End the user's turn, where turn detection is "none"."""
-        session = self._open
-        await session.call(session.leg.provider.commit_audio)
+        await self._open.call(Leg.commit_audio)
 
     async def clear_audio(self) -> None:
         """Throw away audio that is not part of a turn yet."""
-        session = self._open
-        await session.call(session.leg.provider.clear_audio)
+        await self._open.clear_audio()
 
     async def update_session(self, **settings: Any) -> None:
         """Change settings of the provider in mid-conversation: instructions, voice, temperature, ...
@@ -233,7 +249,7 @@ class VoiceEngine:
         session = self._open
         kept = {name: value for name, value in settings.items() if name in _CHANGEABLE}
         self.config.with_changes(**kept)  # raises where a value is not allowed
-        await session.call(lambda: session.leg.provider.update_session(**settings))
+        await session.update(settings, kept)
         # Of what it has become meanwhile.
         self.config = session.config = self.config.with_changes(**kept)
 
@@ -370,6 +386,7 @@ class VoiceEngine:
 
     async def get_usage(self) -> dict[str, Any]:
         """What was used so far: tokens, seconds, characters; in all, and by provider and model."""
+        await self.usage.settle()
         return self.usage.as_dict()
 
     async def estimate_cost(self) -> float | None:
@@ -378,7 +395,8 @@ class VoiceEngine:
         Where the provider reports no usage, it is asked itself.
         """
         provider = self.provider
-        if provider is None or self.usage.legs:
+        if provider is None or not self.usage.empty:
+            await self.usage.settle()
             return self.usage.cost
         return await provider.estimate_cost()
 
@@ -394,13 +412,20 @@ class VoiceEngine:
     @property
     def connection_state(self) -> ConnectionState:
         """Where the connection to the provider stands."""
+        if self.is_reconnecting:
+            return ConnectionState.RECONNECTING
         provider = self.provider
         return provider.state if provider is not None else ConnectionState.DISCONNECTED
 
     @property
     def is_connected(self) -> Flag:
-        """Whether audio can be sent. May be read or called."""
+        """Whether there is a connection to the provider. May be read or called."""
         return Flag(self._session is not None and self._session.core.connected)
+
+    @property
+    def is_reconnecting(self) -> Flag:
+        """Whether a lost connection is being restored. May be read or called."""
+        return Flag(self._session is not None and self._session.recovering)
 
     @property
     def provider(self) -> BaseProvider | None:

@@ -39,7 +39,9 @@ def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("command", ["talk", "demo", "providers", "doctor", "conformance"])
+@pytest.mark.parametrize(
+    "command", ["talk", "demo", "providers", "doctor", "conformance", "emulate"]
+)
 def test_every_command_has_help(run: Run, command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -121,7 +121,8 @@ async def test_it_ends_with_the_conversation(device: FakeSoundDevice, engine: Vo
 
 
 async def test_a_lost_provider_ends_it_with_an_error(device: FakeSoundDevice) -> None:
-    settings = {**SETTINGS, "metadata": {**SETTINGS["metadata"], "faults": "drop:after_s=0.05"}}
+    metadata = {**SETTINGS["metadata"], "faults": "drop:after_s=0.05"}
+    settings = {**SETTINGS, "metadata": metadata, "reconnect_timeout": 0}
     async with (
         VoiceEngine(**settings) as engine,
         engine.listen(echo_cancellation=False) as listening,

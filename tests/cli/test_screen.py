@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from voxengine import AudioFormat, VoiceEngine
+from voxengine import AudioFormat, ConnectionError, VoiceEngine
 from voxengine.audio.signal import speak
 from voxengine.cli.conversation.screen import Screen
+from voxengine.cli.conversation.watch import TurnWatch
 from voxengine.events import (
     ErrorGeneral,
     FunctionCancelled,
@@ -20,6 +21,7 @@ from voxengine.events import (
     TranscriptCompleted,
     TranscriptPartial,
 )
+from voxengine.testing import FaultPlan
 
 RATE = AudioFormat(sample_rate=16000)
 
@@ -143,3 +145,25 @@ async def test_a_text_only_answer_is_shown_at_once() -> None:
         await engine.send_text("hi")
         await asyncio.sleep(1)
         assert "You said: hi" in text_of(console)
+
+
+async def test_a_connection_that_was_lost_and_restored() -> None:
+    engine, console = engine_of(faults=FaultPlan(["drop:after_chunks=1"])), plain()
+    async with engine, Screen(engine, console, Playing(engine)):
+        watch = TurnWatch(engine)
+        await engine.send_text("hello there you")
+        assert await watch.answered(), "it is no end that somebody has to hear of"
+    text = text_of(console)
+    assert "was lost" in text
+    assert "reconnecting (attempt 1)" in text
+    assert "connection restored (closed): 0 ms without" in text
+    assert text.rstrip().endswith("You said: hello there you")
+
+
+async def test_a_connection_that_was_not_restored() -> None:
+    engine, console = engine_of(faults=FaultPlan(["drop:after_chunks=1", "refuse:auth,2"])), plain()
+    async with engine, Screen(engine, console, Playing(engine)):
+        watch = TurnWatch(engine)
+        await engine.send_text("hello there you")
+        with pytest.raises(ConnectionError, match="was lost"):
+            await watch.answered()

@@ -603,7 +603,7 @@ async def test_turns_that_the_application_ends(make_engine: MakeEngine) -> None:
 
 async def test_a_connection_that_was_closed_under_our_hands(make_engine: MakeEngine) -> None:
     kind = desk()
-    async with make_engine(kind) as engine:
+    async with make_engine(kind, reconnect_timeout=0) as engine:
         kind.made[0].lose()
         for method in METHODS.values():
             with pytest.raises(ConnectionError, match="is lost") as caught:

@@ -1,4 +1,4 @@
-"""A lost connection, going on with the same provider or with another, and what it costs."""
+"""A lost connection that is not restored, going on with the same provider or with another, and what it costs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hello(p: Desk, *_: Any) -> None:
 async def test_lost_in_the_middle_of_an_answer(make_engine: MakeEngine) -> None:
     kind = desk(send_text=half_an_answer)
     kinds: list[str] = []
-    async with make_engine(kind) as engine:
+    async with make_engine(kind, reconnect_timeout=0) as engine:
         engine.on("*", lambda e: kinds.append(str(e.type)))
         await engine.send_text("count")
         await asyncio.sleep(0.5)
@@ -68,7 +68,7 @@ async def test_lost_in_the_middle_of_an_answer(make_engine: MakeEngine) -> None:
 async def test_lost_while_an_answer_is_due(make_engine: MakeEngine) -> None:
     kind = desk()
     errors: list[Any] = []
-    async with make_engine(kind) as engine:
+    async with make_engine(kind, reconnect_timeout=0) as engine:
         engine.on("error", errors.append)
         await engine.send_text("hi")
         assert engine.state == "thinking"
@@ -83,7 +83,7 @@ async def test_lost_while_a_text_is_on_its_way(make_engine: MakeEngine) -> None:
         asyncio.get_running_loop().call_later(1, p.lose)
         return asyncio.sleep(100)
 
-    async with make_engine(desk(send_text=break_down)) as engine:
+    async with make_engine(desk(send_text=break_down), reconnect_timeout=0) as engine:
         with pytest.raises(ConnectionError) as caught:
             await engine.send_text("hi")
         assert caught.value.code == "closed"
@@ -98,7 +98,7 @@ async def test_lost_while_a_tool_runs(make_engine: MakeEngine) -> None:
         p.end()
 
     kind = desk(send_text=call)
-    engine = make_engine(kind)
+    engine = make_engine(kind, reconnect_timeout=0)
     cancelled: list[Any] = []
     engine.on("function_cancelled", cancelled.append)
 
@@ -120,7 +120,7 @@ async def test_connecting_after_a_loss_goes_on_with_the_conversation(
 ) -> None:
     kind = desk(send_text=hello)
     kinds: list[str] = []
-    async with make_engine(kind) as engine:
+    async with make_engine(kind, reconnect_timeout=0) as engine:
         await engine.send_text("hi")
         await asyncio.sleep(1)
         kind.made[0].lose()
@@ -144,7 +144,7 @@ async def test_connecting_after_a_loss_may_fail_and_be_tried_again(make_engine: 
             raise ConnectionRefusedError("still down")
 
     kind = desk(connect=connect)
-    async with make_engine(kind) as engine:
+    async with make_engine(kind, reconnect_timeout=0) as engine:
         kind.made[0].lose()
         with pytest.raises(ConnectionError, match="still down"):
             await engine.connect()
@@ -418,7 +418,7 @@ async def test_each_connection_has_ids_of_its_own(make_engine: MakeEngine) -> No
         p.emit(ev.ResponseCompleted(event_id="event_4", **ids, **p.meta()))
 
     kind = desk(msgspec.structs.replace(ABLE, continues_after_tool=True), send_text=numbered)
-    engine = make_engine(kind)
+    engine = make_engine(kind, reconnect_timeout=0)
     ran: list[int] = []
 
     @engine.tool

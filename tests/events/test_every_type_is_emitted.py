@@ -10,7 +10,7 @@ import pytest
 from voxengine import ConnectionError, EventType, VoiceEngine
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.signal import speak
-from voxengine.events import event_class
+from voxengine.events import RateLimit, event_class
 from voxengine.providers.mock import FaultPlan
 
 FORMAT = AudioFormat()
@@ -44,6 +44,8 @@ async def a_spoken_conversation() -> list[Any]:
         await engine.send_text("be brief", role="system")
         await engine.update_session(instructions="be brief")
         await engine.provider.send_event({"type": "ping"})  # type: ignore[union-attr]
+        left = RateLimit(name="requests", limit=1000, remaining=999, reset_seconds=60.0)
+        engine.provider.emit_rate_limits(left)  # type: ignore[union-attr]
         await asyncio.sleep(3)
     return call.events
 

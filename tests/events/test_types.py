@@ -42,6 +42,8 @@ def own_fields(cls: type[ProviderEvent]) -> dict[str, Any]:
             values[field.name] = b"\x01\x02"
         elif field.name == "exception":
             values[field.name] = RuntimeError("boom")
+        elif field.name == "limits":
+            values[field.name] = (ev.RateLimit(name="requests", limit=10, remaining=7),)
         elif "dict" in kind:
             values[field.name] = {"a": 1}
         elif "bool" in kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.session.driver import OBEDIENT, SERVER_VAD, Driver
@@ -177,10 +178,11 @@ def test_cancel_before_the_response_was_created() -> None:
     d.give(fx.CreateResponse())
     d.one(fx.RequestResponse)
     d.give(fx.Interrupt())
-    assert not d.of(fx.CancelResponse), "there is nothing to cancel yet"
+    # The provider has been asked, so that it is told; what it does not know of yet, it has to be told of again.
+    assert d.one(fx.CancelResponse).response_id is None
     assert d.core.state == "idle"
     d.give(ev.ResponseStarted(response_id="r1"), 0.1)
-    assert d.one(fx.CancelResponse).response_id == "r1"
+    assert [c.response_id for c in d.of(fx.CancelResponse)] == [None, "r1"]
     d.give(d.chunk())
     d.give(ev.ResponseCancelled(response_id="r1"))
     assert not d.of(ev.ResponseStarted)
@@ -189,6 +191,104 @@ def test_cancel_before_the_response_was_created() -> None:
     d.give(fx.CreateResponse())
     d.give(ev.ResponseStarted(response_id="r2"))
     assert d.one(ev.ResponseStarted).response_id == "r2"
+
+
+def two_texts(capabilities: Capabilities) -> Driver:
+    """The second comes before anything of the answer to the first."""
+    d = Driver(capabilities)
+    d.give(fx.Text("first"))
+    d.give(fx.Text("second"), 0.05)
+    sent = [e for e in d.effects if isinstance(e, (fx.SendText, fx.CancelResponse))]
+    assert sent == [
+        fx.SendText("first", "user"),
+        fx.CancelResponse(),
+        fx.SendText("second", "user"),
+    ]
+    return d
+
+
+def test_what_begins_first_is_not_the_answer_to_the_second_text() -> None:
+    d = two_texts(OBEDIENT)
+    d.give(ev.ResponseStarted(response_id="r1"), 0.1)
+    d.give(ev.TextOutput(text="to the first", item_id="a1", response_id="r1"))
+    d.give(d.chunk())
+    d.give(ev.ResponseCancelled(response_id="r1"))
+    assert len(d.of(fx.CancelResponse)) == 1, "another one would hit the second"
+    assert not d.of(ev.ResponseStarted)
+    d.give(ev.ResponseStarted(response_id="r2"))
+    d.give(ev.TextOutput(text="to the second", item_id="a2", response_id="r2"))
+    assert d.one(ev.ResponseStarted).response_id == "r2"
+    assert d.log == [("user", "first"), ("user", "second"), ("assistant", "to the second")]
+
+
+def test_what_ends_without_having_begun_is_not_the_answer_either() -> None:
+    for end in (
+        ev.ResponseCancelled(response_id="r1"),
+        ev.ResponseCancelled(),
+        ev.ResponseError(response_id="r1", code="cancelled", error="x"),
+    ):
+        d = two_texts(OBEDIENT)
+        d.give(end)
+        assert d.core.state == "thinking"
+        d.answer("to the second", n=2)
+        assert d.log[-1] == ("assistant", "to the second")
+
+
+def test_a_provider_that_takes_back_what_was_asked_for_tells_nothing_of_it() -> None:
+    d = two_texts(msgspec.structs.replace(OBEDIENT, cancel_requested=True))
+    d.answer("to the second", n=2)
+    assert d.log[-1] == ("assistant", "to the second")
+
+
+def test_three_texts_leave_one_answer() -> None:
+    d = two_texts(OBEDIENT)
+    d.give(fx.Text("third"))
+    for n in (1, 2):
+        d.give(ev.ResponseStarted(response_id=f"r{n}"))
+        d.give(ev.ResponseCancelled(response_id=f"r{n}"))
+    d.answer("to the third", n=3)
+    assert [e.response_id for e in d.of(ev.ResponseStarted)] == ["r3"]
+
+
+def test_one_that_cannot_be_stopped_is_not_heard() -> None:
+    d = Driver(Capabilities())
+    d.give(fx.Text("first"))
+    d.give(fx.Text("second"))
+    assert not d.of(fx.CancelResponse)
+    d.answer("to the first")
+    d.answer("to the second", n=2)
+    assert d.log == [("user", "first"), ("user", "second"), ("assistant", "to the second")]
+
+
+def test_where_the_first_never_begins_the_second_is_asked_for_again() -> None:
+    """A provider that says neither that it has taken it back nor what has become of it: ours may be the wrong one."""
+    d = two_texts(OBEDIENT)
+    d.answer("to the second", n=2)
+    assert not d.of(ev.ResponseStarted)
+    d.wait(2.1)
+    assert d.one(ev.SystemWarning).code == "response_late"
+    d.one(fx.RequestResponse)
+    d.answer("to the second once more", n=3)
+    assert d.log[-1] == ("assistant", "to the second once more")
+
+
+def test_a_provider_that_announces_nothing_is_heard_all_the_same() -> None:
+    d = Driver(Capabilities(audio_output=False))
+    d.give(fx.Text("first"))
+    d.give(fx.Text("second"))
+    d.give(ev.TextOutput(text="an answer"))
+    assert d.log[-1] == ("assistant", "an answer")
+
+
+def test_a_turn_of_the_user_after_it_is_answered_by_what_begins() -> None:
+    """By the time that somebody has spoken, what was called off before has begun, or never will."""
+    d = Driver(OBEDIENT)
+    d.give(fx.CreateResponse())
+    d.give(fx.Interrupt())
+    d.wait(2)
+    d.user_says("hello")
+    d.answer("hi")
+    assert d.log[-1] == ("assistant", "hi")
 
 
 def test_there_was_nothing_to_cancel_is_no_error() -> None:

@@ -19,7 +19,7 @@ KNOWN = "gpt-realtime"
 COUNTS = [
     n
     for n in UsageUpdated.__struct_fields__
-    if n.endswith(("_tokens", "_seconds")) or n == "characters"
+    if n.endswith(("_tokens", "_seconds", "_messages")) or n == "characters"
 ]
 
 
@@ -45,7 +45,7 @@ def test_every_count_of_the_event_is_booked() -> None:
     counts: dict[str, Any] = {name: i for i, name in enumerate(COUNTS, 1)}
     for _ in range(3):
         ledger.add(used(**counts))
-    assert len(COUNTS) == 9
+    assert len(COUNTS) == 12
     plain = ledger.as_dict()
     assert {name: plain[name] for name in COUNTS} == {n: 3 * v for n, v in counts.items()}
     assert {name: plain["legs"][0][name] for name in COUNTS} == {
@@ -198,3 +198,102 @@ def test_the_order_does_not_matter(reports: list[tuple[str, int, int]]) -> None:
     assert {n: left[n] for n in COUNTS} == {n: right[n] for n in COUNTS}
     assert left["cost"] == pytest.approx(right["cost"])
     assert left["input_text_tokens"] == sum(i for _, i, _ in reports)
+
+
+# -- reports that come apart
+
+
+def test_a_response_and_the_transcription_of_its_input_are_two_entries() -> None:
+    ledger = Ledger()
+    for n in (1, 2):
+        ledger.add(used(model="gpt-transcribe", input_audio_seconds=30.0))
+        ledger.add(used(response_id=f"r{n}", output_audio_tokens=1000))
+    assert [(x.model, x.responses) for x in ledger.legs] == [("gpt-transcribe", 0), (KNOWN, 2)]
+    assert [x.cost for x in ledger.legs] == pytest.approx([0.0045, 0.128])
+    assert ledger.cost == pytest.approx(0.1325)
+
+
+def test_a_response_that_is_reported_in_parts_is_one_response() -> None:
+    ledger = Ledger()
+    for session_id, response_id in (("s1", "r1"), ("s1", "r1"), ("s1", "r2"), ("s2", "r2")):
+        ledger.add(used(session_id=session_id, response_id=response_id, output_text_tokens=1))
+    (leg,) = ledger.legs
+    assert leg.responses == 3
+    assert leg.output_text_tokens == 4
+
+
+def test_seconds_before_and_after_the_tokens_do_not_hide_the_price() -> None:
+    """What was heard after the last answer is reported at the end, without tokens."""
+    ledger = Ledger()
+    ledger.add(used(input_audio_seconds=2.0))
+    assert ledger.cost is None
+    ledger.add(used(output_audio_tokens=1000))
+    ledger.add(used(input_audio_seconds=3.0))
+    assert ledger.cost == pytest.approx(0.064)
+
+
+def test_a_report_of_nothing_costs_nothing_whatever_its_model() -> None:
+    ledger = Ledger()
+    ledger.add(used("mine", "my-own-model", response_id="r1"))
+    assert ledger.cost == 0.0
+    ledger.add(used(output_audio_tokens=1000))
+    assert ledger.cost == pytest.approx(0.064)
+
+
+def test_one_report_without_a_price_makes_the_sum_unknown_for_good() -> None:
+    ledger = Ledger()
+    ledger.add(used(output_audio_tokens=1000))
+    ledger.add(used(input_text_tokens=1, cached_text_tokens=1000))
+    ledger.add(used(output_audio_tokens=1000))
+    ledger.add(used(model="gpt-4o-mini", output_text_tokens=1000))
+    first, second = ledger.legs
+    assert first.cost is first.input_cost is first.output_cost is None
+    assert second.cost is not None
+    assert ledger.cost is None
+
+
+# -- reports that come twice, and providers that change
+
+
+def test_of_two_reports_with_one_id_only_the_first_counts() -> None:
+    ledger = Ledger()
+    for _ in range(2):
+        ledger.add(used(session_id="s1", event_id="e1", response_id="r1", output_audio_tokens=1000))
+    assert ledger.legs[0].responses == 1
+    assert ledger.cost == pytest.approx(0.064)
+
+
+@pytest.mark.parametrize(
+    "one", [{"session_id": "s2"}, {"session_id": None}, {"provider": "azure", "session_id": "s1"}]
+)
+def test_another_session_counts_its_events_anew(one: dict[str, Any]) -> None:
+    ledger = Ledger()
+    ledger.add(used(session_id="s1", event_id="e1", output_audio_tokens=1000))
+    for _ in range(2):
+        ledger.add(used(**one, event_id="e1", output_audio_tokens=1000))
+    twice = one["session_id"] is None  # nobody can tell: both count
+    assert ledger.cost == pytest.approx(0.064 * (3 if twice else 2))
+
+
+def test_one_that_takes_over_under_the_same_name_is_not_free_because_the_last_was() -> None:
+    """A cascade with everything on this machine, then one whose brain is a vendor's."""
+    ledger = Ledger()
+    ledger.begin("cascade", on_device=True)
+    ledger.add(used("cascade", "scripted", characters=9))
+    ledger.begin("cascade", on_device=False)
+    ledger.add(used("cascade", "gpt-4o-mini", output_text_tokens=1000))
+    assert ledger.cost == pytest.approx(0.0006)
+    ledger.begin("cascade", on_device=True)
+    ledger.add(used("cascade", "other", characters=9))
+    assert ledger.cost == pytest.approx(0.0006)
+
+
+def test_what_was_spent_before_a_switch_stays() -> None:
+    ledger = Ledger()
+    ledger.begin("openai", on_device=False)
+    ledger.add(used(output_audio_tokens=1000))
+    ledger.begin("local", on_device=True)
+    ledger.add(used("local", "tiny.en", input_audio_seconds=9.0))
+    ledger.add(used(output_audio_tokens=1000))  # late
+    assert [x.provider for x in ledger.legs] == ["openai", "local"]
+    assert ledger.cost == pytest.approx(0.128)

@@ -439,6 +439,8 @@ MUTANTS: list[tuple[str, type[MockProvider], dict[str, Any]]] = [
     ),
     ("audio_format_is_stated", TakesAnotherFormat, {}),
     ("usage_and_cost_have_types", CountsInWords, {}),
+    ("takes_the_vendors_own_words", raising("send_event", lambda: RuntimeError("no")), {}),
+    ("refuses_what_is_no_message", ignoring("send_event"), {}),
     ("secrets_stay_secret", LogsItsKey, {}),
     ("secrets_stay_secret", ShowsItsKey, {}),
 ]

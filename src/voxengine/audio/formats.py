@@ -64,7 +64,8 @@ class AudioFormat(msgspec.Struct, frozen=True):
 def check_audio(audio: bytes, format: AudioFormat, provider: str = "") -> None:
     """Raise an `AudioError` that says what is wrong, if `audio` cannot be audio of this format."""
     n = len(audio)
-    if n % format.bytes_per_frame:
+    # On the audio path: written out, and no slice is made of what does not begin with an R.
+    if n % (ENCODINGS[format.encoding] * format.channels):
         raise AudioError(
             f"{n} bytes are not a whole number of {format} samples ({format.bytes_per_frame} bytes each); "
             "do not cut audio inside a sample",
@@ -78,7 +79,7 @@ def check_audio(audio: bytes, format: AudioFormat, provider: str = "") -> None:
             provider=provider,
             code="audio_too_large",
         )
-    if n >= 12 and audio[:4] == b"RIFF" and audio[8:12] == b"WAVE":
+    if n >= 12 and audio[0] == 0x52 and audio[:4] == b"RIFF" and audio[8:12] == b"WAVE":
         raise AudioError(
             "this is a WAV file, not bare samples; read it with voxengine.audio.read_wav and send its samples",
             provider=provider,

@@ -88,6 +88,15 @@ def talk(
             help="Send recordings faster than they were spoken, to a provider on this machine.",
         ),
     ] = False,
+    barge_in: Annotated[
+        float | None,
+        typer.Option(
+            "--barge-in",
+            metavar="SECONDS",
+            min=0.0,
+            help="Begin the next recording when so much of the answer has been heard.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -115,8 +124,12 @@ def talk(
         raise InputProblem(
             "--mic takes the place of --file, --text and --type; give one or the other"
         )
+    if barge_in is not None and len(file or ()) < 2:
+        raise InputProblem(
+            "--barge-in needs two recordings: the second interrupts the answer to the first"
+        )
     piped = not (file or text or microphone) and not sys.stdin.isatty()
-    inputs = Inputs(tuple(file or ()), tuple(text or ()), typing or piped, fast)
+    inputs = Inputs(tuple(file or ()), tuple(text or ()), typing or piped, fast, barge_in)
     loaded = load_config(
         provider=provider,
         config=config,
@@ -193,3 +206,60 @@ def conformance(
     from voxengine.cli.conformance import check
 
     raise typer.Exit(check(names or [], everything=everything, out=out, as_json=as_json))
+
+
+@app.command(epilog=_EPILOG)
+@guarded
+def emulate(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Whose wire to speak; see --list.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--list", help="List the emulators.")] = False,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 is a free one.")] = 0,
+    speech: Annotated[
+        str,
+        typer.Option(
+            "--speech", metavar="signal|local", help="Synthetic speech, or real models (local)."
+        ),
+    ] = "signal",
+    responses: Annotated[
+        Path | None,
+        typer.Option(
+            "--responses", metavar="FILE", help="What it answers: JSON or TOML, replies by text."
+        ),
+    ] = None,
+    key: Annotated[
+        str, typer.Option("--key", metavar="KEY", help="The made-up key that opens it.")
+    ] = "sk-emulated",
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="FAULT",
+            help="What goes wrong, such as drop:close_code=1011,response=2. May be repeated.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run an emulator of a vendor on this machine, until Ctrl-C."""
+    from voxengine.cli.emulate import emulate as run
+    from voxengine.cli.emulate import read_responses, show_emulators
+
+    if everything:
+        show_emulators(as_json=as_json)
+        return
+    if name is None:
+        raise InputProblem("name an emulator; --list shows them")
+    work = run(
+        name,
+        host=host,
+        port=port,
+        speech=speech,
+        responses=read_responses(responses),
+        key=key,
+        faults=fault or [],
+        as_json=as_json,
+    )
+    raise typer.Exit(asyncio.run(work))

@@ -22,9 +22,14 @@ __all__ = ["check", "runnable"]
 
 
 def runnable() -> list[str]:
-    """The providers that run here without a key, and have all that they need."""
+    """The providers that can be checked here without a key: on this machine, or against an emulator."""
+    from voxengine.testing.conformance.vendors import has_emulator
+
     found = []
     for name in list_providers():
+        if has_emulator(name):
+            found.append(name)
+            continue
         capabilities = capabilities_of(name)
         if capabilities is not None and capabilities.on_device and needs_of(name).ready:
             found.append(name)
@@ -91,17 +96,35 @@ def _show(reports: dict[str, ConformanceReport], out: Path | None) -> None:
     console = stdout()
     table = Table(title="Conformance", title_style="bold")
     table.add_column("provider")
-    for head in ("passed", "failed", "does not apply", "seconds"):
+    heads = ("passed", "failed", "does not apply", "seconds", "client events", "valid messages")
+    for head in heads:
         table.add_column(head, justify="right")
     for name, report in reports.items():
         failed = f"[bold red]{report.failed}[/]" if report.failed else "0"
         seconds = sum(result.seconds for result in report)
         table.add_row(
-            name, f"[green]{report.passed}[/]", failed, str(report.skipped), f"{seconds:.1f}"
+            name,
+            f"[green]{report.passed}[/]",
+            failed,
+            str(report.skipped),
+            f"{seconds:.1f}",
+            *_wire(report),
         )
     console.print(table)
     for name, report in reports.items():
         for result in report.of("failed"):
             console.print(Text(f"✗ {name}: {result.name}: {redacted(result.reason)}", "red"))
+        for words in report.wire.get("wrong", ()):
+            console.print(Text(f"✗ {name}: on the wire: {redacted(words)}", "red"))
     if out is not None:
         console.print(f"[dim]written to {out}[/]")
+
+
+def _wire(report: ConformanceReport) -> tuple[str, str]:
+    """How many types of messages the provider sent, and how many of its vendor's were valid."""
+    wire = report.wire
+    if not wire:
+        return "", ""
+    sent, valid = wire["server_events_sent"], wire["server_events_valid"]
+    good = "green" if sent == valid else "bold red"
+    return str(wire["client_events"]), f"[{good}]{valid} of {sent}[/]"

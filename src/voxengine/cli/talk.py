@@ -46,6 +46,8 @@ class Inputs:
     texts: Sequence[str] = ()
     typing: bool = False
     fast: bool = False
+    #: Seconds of an answer after which the next recording begins, None: when all of it was heard.
+    barge_in: float | None = None
 
     @property
     def microphone(self) -> bool:
@@ -134,8 +136,10 @@ async def _converse(
         )
         fast = inputs.fast and _may_hurry(engine)
         answered = True
-        for audio in recordings:
+        for left, audio in zip(range(len(recordings))[::-1], recordings, strict=True):
             await caller.speak(audio, fast=fast)
+            if inputs.barge_in is not None and left and await watch.under_way(inputs.barge_in):
+                continue  # into the answer
             answered &= await watch.answered(at_least=_TAIL_S)
         said = len(recordings)
         async for text in _texts(inputs):

@@ -68,10 +68,18 @@ class Item(msgspec.Struct, kw_only=True):
     def cut(self, heard_ms: float) -> None:
         """Let the item end where the listener stopped hearing it. Text that was never spoken is not said."""
         heard = self.text_at(heard_ms).rstrip() if self.audio_ms else ""
-        self.unheard_text = self.text[len(heard) :]
+        self.unheard_text = self.text[len(heard) :] + self.unheard_text
         self.text = heard
         self.heard_ms = min(max(heard_ms, 0.0), self.audio_ms)
         self.status = "incomplete"
+
+    def leave_off(self) -> None:
+        """No more of it comes: words that its audio does not reach will not be said."""
+        said = self.text_at(self.audio_ms)
+        if len(said) < len(self.text):
+            said = said.rstrip()
+            self.unheard_text = self.text[len(said) :] + self.unheard_text
+            self.text = said
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, without what is empty."""

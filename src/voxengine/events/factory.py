@@ -5,7 +5,15 @@ from typing import Any
 import msgspec
 
 from voxengine.errors import ConfigurationError, VoiceEngineError
-from voxengine.events.types import META, AudioOutputChunk, ErrorGeneral, ProviderEvent, TypedEvent
+from voxengine.events.types import (
+    META,
+    AudioOutputChunk,
+    ErrorGeneral,
+    ProviderEvent,
+    RateLimit,
+    RateLimitsUpdated,
+    TypedEvent,
+)
 
 __all__ = ["event_class", "make_event"]
 
@@ -38,7 +46,7 @@ def make_event(type: str, data: dict[str, Any] | None = None, **meta: Any) -> Pr
     session_id, error, event_id. A type that is not one of ours gives a plain `ProviderEvent`.
 
     Raises:
-        ConfigurationError: `data` is not a dict, or audio is not bytes.
+        ConfigurationError: `data` is not a dict, audio is not bytes, or a rate limit is not one.
     """
     if data is not None and not isinstance(data, dict):
         raise ConfigurationError(f"the data of an event is a dict, not {data.__class__.__name__}")
@@ -57,6 +65,8 @@ def make_event(type: str, data: dict[str, Any] | None = None, **meta: Any) -> Pr
         values["audio_data"] = _as_bytes(values.get("audio_data", b""))
     elif cls is ErrorGeneral:
         _explain(values, meta)
+    elif cls is RateLimitsUpdated:
+        values["limits"] = _as_limits(values.get("limits", ()))
     return cls(data=extra, **values, **meta)
 
 
@@ -66,6 +76,13 @@ def _as_bytes(audio: Any) -> bytes:
     if isinstance(audio, (bytearray, memoryview)):
         return bytes(audio)
     raise ConfigurationError(f"audio_data is bytes, not {type(audio).__name__}")
+
+
+def _as_limits(limits: Any) -> tuple[RateLimit, ...]:
+    try:
+        return msgspec.convert(limits, tuple[RateLimit, ...])
+    except msgspec.ValidationError as failure:
+        raise ConfigurationError(f"the limits of an event: {failure}") from None
 
 
 def _explain(values: dict[str, Any], meta: dict[str, Any]) -> None:

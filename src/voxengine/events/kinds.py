@@ -13,6 +13,8 @@ class EventType(StrEnum):
     CONNECTION_FAILED = "connection_failed"
     CONNECTION_LOST = "connection_lost"
     CONNECTION_CLOSED = "connection_closed"
+    CONNECTION_RECONNECTING = "connection_reconnecting"
+    CONNECTION_RESTORED = "connection_restored"
 
     SESSION_UPDATED = "session_updated"
     STATE_CHANGED = "state_changed"
@@ -48,6 +50,7 @@ class EventType(StrEnum):
     FUNCTION_CANCELLED = "function_cancelled"
 
     USAGE_UPDATED = "usage_updated"
+    RATE_LIMITS_UPDATED = "rate_limits_updated"
     METRICS_UPDATED = "metrics_updated"
     TIMING_STAGE = "timing_stage"
 

@@ -22,6 +22,8 @@ __all__ = [
     "ConnectionEstablished",
     "ConnectionFailed",
     "ConnectionLost",
+    "ConnectionReconnecting",
+    "ConnectionRestored",
     "ConnectionStarting",
     "ConversationEnded",
     "ConversationInterrupted",
@@ -34,6 +36,8 @@ __all__ = [
     "FunctionInvoked",
     "MetricsUpdated",
     "ProviderEvent",
+    "RateLimit",
+    "RateLimitsUpdated",
     "RawEvent",
     "ResponseCancelled",
     "ResponseCompleted",
@@ -144,6 +148,37 @@ class ConnectionClosed(TypedEvent, frozen=True, kw_only=True):
 
     type: str = EventType.CONNECTION_CLOSED
     reason: str = ""
+
+
+class ConnectionReconnecting(TypedEvent, frozen=True, kw_only=True):
+    """The connection was lost, and is about to be opened anew: for the `attempt`-th time, in `delay_s` seconds.
+
+    `code` and `reason` say why: of the loss, or of the attempt before this one. What the user says meanwhile is kept.
+    """
+
+    type: str = EventType.CONNECTION_RECONNECTING
+    attempt: int = 1
+    delay_s: float = 0.0
+    code: str = "closed"
+    reason: str = ""
+
+
+class ConnectionRestored(TypedEvent, frozen=True, kw_only=True):
+    """The conversation goes on over a new connection; this says what became of it in between.
+
+    `reason` is the code of the loss, "rotation" (the old connection had come near to its longest time) or "switch" (the
+    application chose another provider during an outage). `resumed`: the vendor still knew the conversation; otherwise
+    it was told `items` of the log. `audio_ms` of the user's audio are replayed to it, and `audio_lost_ms` are lost.
+    """
+
+    type: str = EventType.CONNECTION_RESTORED
+    reason: str = "closed"
+    attempts: int = 1
+    outage_ms: float = 0.0
+    resumed: bool = False
+    items: int = 0
+    audio_ms: float = 0.0
+    audio_lost_ms: float = 0.0
 
 
 # --- session --------------------------------------------------------------------------------------------------------
@@ -428,7 +463,10 @@ class FunctionCancelled(TypedEvent, frozen=True, kw_only=True):
 class UsageUpdated(TypedEvent, frozen=True, kw_only=True):
     """What the provider used since the last such event. All are counts to add up; cached tokens are part of the input.
 
-    Tokens are the vendor's; seconds are of audio; characters are of text turned to speech.
+    Tokens are the vendor's; seconds are of audio; characters are of text turned to speech; messages are those in
+    writing that a vendor bills one by one. Where a vendor bills the length of the session, that is the input's seconds,
+    and the output has none. `model` is the vendor's name of what was used, by which it is priced: not the name of a
+    deployment.
     """
 
     type: str = EventType.USAGE_UPDATED
@@ -436,13 +474,35 @@ class UsageUpdated(TypedEvent, frozen=True, kw_only=True):
     model: str = ""
     input_text_tokens: int = 0
     input_audio_tokens: int = 0
+    input_image_tokens: int = 0
     cached_text_tokens: int = 0
     cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
     output_text_tokens: int = 0
     output_audio_tokens: int = 0
     input_audio_seconds: float = 0.0
     output_audio_seconds: float = 0.0
+    input_text_messages: int = 0
     characters: int = 0
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the vendor's limits: of `limit`, `remaining` are left, and all of it again in `reset_seconds`.
+
+    `name` is the vendor's, such as "requests" or "tokens". What it does not say is None.
+    """
+
+    name: str
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+
+
+class RateLimitsUpdated(TypedEvent, frozen=True, kw_only=True):
+    """How much the vendor still lets us use."""
+
+    type: str = EventType.RATE_LIMITS_UPDATED
+    limits: tuple[RateLimit, ...] = ()
 
 
 class MetricsUpdated(TypedEvent, frozen=True, kw_only=True):

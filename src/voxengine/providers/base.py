@@ -102,6 +102,8 @@ class BaseProvider(ABC):
     capabilities: Capabilities = Capabilities()
     #: The class of configuration that documents its settings.
     config_class: ClassVar[type[ProviderConfig]] = ProviderConfig
+    #: Whether `take_audio` does what `send_audio` does: for a provider that never has to wait when audio is sent.
+    takes_audio: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         self.config: ProviderConfig = ProviderConfig.of(config)
@@ -111,6 +113,12 @@ class BaseProvider(ABC):
         self.connection: Any = None
         #: The vendor's id of the session, once connected.
         self.session_id: str | None = None
+        #: By which a later provider, made with the option `resume`, can take up this session; None where there is no
+        #: such thing, or not yet. It may change while the session lasts.
+        self.resume_handle: str | None = None
+        #: Whether the vendor, once connected, still knows the conversation: all of it up to its last complete answer.
+        #: A provider whose option `resume` is refused opens a fresh session by itself, and leaves this False.
+        self.resumed: bool = False
         self.state: ConnectionState = ConnectionState.DISCONNECTED
         #: Seconds that `connect` may take where that is not a matter of the network but of loading models; None
         #: leaves it to the engine's `connect_timeout`.
@@ -145,7 +153,11 @@ class BaseProvider(ABC):
 
     @abstractmethod
     async def interrupt(self) -> None:
-        """Call off the current response. Without one, nothing happens."""
+        """Call off the current response, and what was asked for and has not begun. Without any, nothing happens.
+
+        Of a response that had not begun either nothing is told any more (the capability `cancel_requested`), or it
+        begins all the same and is ended.
+        """
 
     # -- with a default
 
@@ -194,6 +206,10 @@ class BaseProvider(ABC):
         """Ask for a response now. `instructions` are for this one only."""
         raise self.unsupported("a response on request")
 
+    def take_audio(self, audio_data: bytes) -> None:
+        """As `send_audio`, at once, of audio that was checked: the audio path, where the class says `takes_audio`."""
+        raise self.unsupported("taking audio at once")
+
     async def update_session(self, **kwargs: Any) -> None:
         """Change settings of the session, by the names of `ProviderConfig`."""
         await self.configure_session(kwargs)
@@ -204,7 +220,12 @@ class BaseProvider(ABC):
         self.emit_event(EventType.SESSION_UPDATED, {"settings": dict(config)})
 
     async def add_conversation_history(self, items: Sequence[Item]) -> None:
-        """Give it an earlier conversation, before the first audio."""
+        """Give it an earlier conversation, before the first audio.
+
+        Where `history` is "at_start" that is before `connect`; then it is given also to one that is to be resumed,
+        which makes no use of it unless resuming is refused. Where it is "items", more may be given at any time: a call
+        of a tool and its result, say, that came over another connection.
+        """
         if items:
             raise self.unsupported("an earlier conversation")
 

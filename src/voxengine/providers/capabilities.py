@@ -25,6 +25,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     #: Formats that it takes, and that it gives, the preferred one first.
     input_formats: tuple[AudioFormat, ...] = (AudioFormat(),)
     output_formats: tuple[AudioFormat, ...] = (AudioFormat(),)
+    #: Whether it answers at all; else it only writes down what it hears.
+    answers: bool = True
     #: Whether it speaks, and whether it can answer in text alone.
     audio_output: bool = True
     text_output: bool = False
@@ -47,6 +49,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     #: A response can be called off by message.
     cancel: bool = False
+    #: Calling off takes back what was asked for and has not begun, too: of that nothing is told. Otherwise it begins
+    #: all the same, and its end is told.
+    cancel_requested: bool = False
     #: It can be told how much of an item was heard, and forgets the rest.
     truncate: bool = False
     #: Input audio can be declared a turn, and what is not yet one can be thrown away.

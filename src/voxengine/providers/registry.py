@@ -35,6 +35,11 @@ Factory: TypeAlias = "type[BaseProvider] | Callable[[ProviderConfig], BaseProvid
 
 # Named here, and not only as entry points, so that a checkout works without being installed.
 _BUILT_IN = {
+    "openai": "voxengine.providers.openai:OpenAIProvider",
+    "openai-live": "voxengine.providers.openai_live:OpenAILiveProvider",
+    "azure": "voxengine.providers.openai:AzureProvider",
+    "xai": "voxengine.providers.openai:XAIProvider",
+    "custom": "voxengine.providers.openai:CustomProvider",
     "mock": "voxengine.providers.mock:MockProvider",
     "local": "voxengine.providers.cascade.local:LocalProvider",
     "cascade": "voxengine.providers.cascade:CascadeProvider",

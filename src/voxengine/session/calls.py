@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from voxengine.conversation import Conversation, Item
 from voxengine.events import FunctionInvoked
+from voxengine.session.replies import Reply
 
 __all__ = ["Call", "Calls"]
 
@@ -15,34 +17,67 @@ __all__ = ["Call", "Calls"]
 class Call:
     """One call of a tool, from the assistant's wish to its result."""
 
+    #: Its id in the log, and the vendor's: which may be one that another connection gave to another call.
     call_id: str
+    vendor_id: str
     name: str
+    #: The reply that it is a part of, while that is waited for.
+    reply: Reply | None
     response_id: str | None
     turn_id: str | None
+    #: Which connection it came over, counted from 1.
+    leg: int
     #: What tells two calls apart that ask for the same: name and arguments, whatever the order of the keys.
     key: tuple[str, str]
     #: Its item in the log.
     item_id: str = ""
     output: str | None = None
     cancelled: bool = False
+    #: Calls of a later connection for the same, which wait for this one's output; of such a call, the one that runs.
+    followers: list[str] = field(default_factory=list)
+    leader: str | None = None
 
 
 class Calls:
-    """All calls of one conversation, by id."""
+    """All calls of one conversation, by their ids in the log; `new_id` makes one where the vendor's is taken."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, new_id: Callable[[], str]) -> None:
         self._conversation = conversation
+        self._new_id = new_id
         self._calls: dict[str, Call] = {}
+        #: Those of the present connection, by the vendor's ids.
+        self._present: dict[str, Call] = {}
+        #: Which connection that is.
+        self.leg = 1
 
-    def get(self, call_id: str) -> Call | None:
-        """The call of that id, whatever has become of it."""
-        return self._calls.get(call_id)
+    def next_leg(self) -> None:
+        """Another connection is there, which counts its calls by itself. What runs goes on."""
+        self._present.clear()
+        self.leg += 1
 
-    def open(self, event: FunctionInvoked, turn_id: str | None) -> Call:
+    def get(self, vendor_id: str) -> Call | None:
+        """The present connection's call of that id, whatever has become of it."""
+        return self._present.get(vendor_id)
+
+    def open(self, event: FunctionInvoked, reply: Reply) -> Call:
         """A new call."""
-        call = Call(event.call_id, event.name, event.response_id, turn_id, _key(event))
-        self._calls[event.call_id] = call
+        taken = event.call_id in self._calls
+        call = Call(
+            call_id=self._new_id() if taken else event.call_id,
+            vendor_id=event.call_id,
+            name=event.name,
+            reply=reply,
+            response_id=event.response_id,
+            turn_id=reply.turn_id,
+            leg=self.leg,
+            key=_key(event),
+        )
+        self._calls[call.call_id] = self._present[event.call_id] = call
         return call
+
+    def let_go(self, call_id: str) -> None:
+        """The call's reply is not waited for any more, but the tool goes on."""
+        self._calls[call_id].reply = None
 
     def finish(self, call_id: str) -> Call | None:
         """The call whose result is there; None if it is not waited for (any more)."""
@@ -63,18 +98,18 @@ class Calls:
             self._conversation.changed(item)
         return call
 
-    def output_in_turn(self, event: FunctionInvoked, turn_id: str | None) -> str | None:
-        """The output of the same call, made for the same turn by an earlier response; None if there was none."""
-        if turn_id is None:
+    def twin(self, call: Call) -> Call | None:
+        """The same call, made for the same turn by an earlier response; None if there was none that still counts."""
+        if call.turn_id is None:
             return None
-        key = _key(event)
-        for call in self._calls.values():
+        for other in self._calls.values():
             if (
-                call.turn_id == turn_id
-                and call.key == key
-                and call.response_id != event.response_id
+                other.turn_id == call.turn_id
+                and other.key == call.key
+                and (other.response_id, other.leg) != (call.response_id, call.leg)
+                and not other.cancelled
             ):
-                return call.output
+                return other
         return None
 
     def item_of(self, call: Call, item_id: str, arguments: str) -> Item:

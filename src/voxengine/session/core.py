@@ -13,6 +13,8 @@ functions of the core and the event, a module for each concern, in `voxengine.se
   heard. If nothing of it was heard, it is void, and the user's turn goes on as if there had been no pause.
 - tools: a call is run once, whatever is repeated; the answer after it is watched for, and asked for again.
 - trouble: timers, errors, lost connections. Every state in which we wait for the provider has a timer.
+- turns: whose audio may be needed again, and which item a turn belongs to that another connection hears once more.
+- outage: a connection is lost and another goes on: what was left open is kept, and asked for again.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from voxengine.session.calls import Calls
 from voxengine.session.effects import PASS, Effect
 from voxengine.session.latency import TurnLatency
 from voxengine.session.replies import Recent, Replies, Reply
-from voxengine.session.rules import assistant, commands, tools, trouble, user
+from voxengine.session.rotation import Rotation
+from voxengine.session.rules import assistant, commands, outage, tools, trouble, turns, user
 
 __all__ = ["CoreOptions", "SessionCore"]
 
@@ -47,6 +50,10 @@ class CoreOptions(msgspec.Struct, frozen=True):
     text_only: bool = False
     #: The application ends the user's turns, and asks for the answers.
     manual_turns: bool = False
+    #: A connection that is lost will be opened anew, so that what was left open is kept.
+    recovers: bool = False
+    #: Seconds before the longest time of a connection from which on another one takes over.
+    rotation_margin: float = 300.0
     #: Measure the latencies of each turn, and tell of every change of the log.
     metrics: bool = True
     #: Unix time at which the loop's clock was zero, for the timestamps of events that the core makes.
@@ -69,6 +76,10 @@ class SessionCore:
         #: Name of the provider at work, and whether it can be reached.
         self.provider = ""
         self.connected = False
+        #: It cannot, and the runner is about to put that right.
+        self.recovering = False
+        #: When the connection has to be replaced, where the provider ends each after some time.
+        self.rotation: Rotation | None = None
         #: idle, listening (the user speaks), thinking (an answer is due), speaking (it plays), closed.
         self.state = "idle"
         self.user_speaking = False
@@ -78,11 +89,22 @@ class SessionCore:
         #: Where in all input audio the speech began that is going on, where the provider tells.
         self.speech_from_ms: float | None = None
         self.replies = Replies()
-        self.calls = Calls(conversation)
+        self.calls = Calls(conversation, lambda: self.new_id("call"))
         self.latency = TurnLatency()
+        #: The user's items whose audio is kept, and when they are settled, if that is known.
+        self.kept: dict[str, float | None] = {}
+        #: The user's items whose words are known, and those of which it was told that the turn was over.
+        self.transcribed = Recent(64)
+        self.detected = Recent(64)
+        #: The user's items that the present connection hears once more and has not told of yet, in order; and our ids
+        #: of those of which it has, by its own.
+        self.reopened: list[str] = []
+        self.aliases: dict[str, str] = {}
         #: Items whose audio has not been played to its end, and the one of them that the audio path goes to.
         self.sounding: dict[str, Item] = {}
         self.speaking: Item | None = None
+        #: The assistant's items that came over the present connection.
+        self.own_items: set[str] = set()
         self.last_activity = 0.0
         #: Bytes of the item being spoken that came by the audio path and are in no account yet.
         self._unbooked = 0
@@ -120,7 +142,16 @@ class SessionCore:
             rule(self, event)
         elif isinstance(event, ProviderEvent):
             out.append(event)
+        if self.kept:
+            turns.release(self)
         self._update_state()
+        rotation = self.rotation
+        if (
+            rotation is not None
+            and self.connected
+            and rotation.wanted(now, self.quiet, self.answering)
+        ):
+            out.append(fx.Rotate())
         return out
 
     def next_chunk(self, event: ev.AudioOutputChunk) -> bool:
@@ -161,6 +192,16 @@ class SessionCore:
     # -- for the rules
 
     @property
+    def quiet(self) -> bool:
+        """Nobody speaks, and nothing is waited for."""
+        return self.state == "idle" and self.replies.pending is None
+
+    @property
+    def answering(self) -> bool:
+        """An answer is due or under way."""
+        return self.replies.open is not None
+
+    @property
     def answers_in_text(self) -> bool:
         """Answers have no audio, so their text is perceived when it arrives."""
         return self.options.text_only or not self.capabilities.audio_output
@@ -183,15 +224,14 @@ class SessionCore:
         """Forget timers."""
         self.out.extend(fx.ClearTimer(name) for name in names)
 
-    def expect(self, ours: bool) -> Reply:
+    def expect(self, ours: bool, asked: fx.CreateResponse | fx.Say | None = None) -> Reply:
         """A response to the present turn is due."""
-        self.replies.stop_next = False
         self.set_timer("response", self.options.response_timeout)
-        return self.replies.expect(self.turn_id, ours)
+        return self.replies.expect(self.turn_id, ours, asked)
 
     def request(self, command: fx.CreateResponse) -> None:
         """Ask the provider for a response."""
-        self.expect(ours=True)
+        self.expect(ours=True, asked=command)
         self.out.append(fx.RequestResponse(command.modalities, command.instructions))
 
     def new_id(self, prefix: str) -> str:
@@ -202,11 +242,21 @@ class SessionCore:
             if new not in self.conversation:  # which may be older than this core
                 return new
 
-    def forget_ids(self) -> None:
-        """Another provider, or the same anew, counts its events, responses and calls by itself."""
+    def begin_leg(self, command: fx.Attached | fx.Reattached) -> None:
+        """Another connection is at work, which counts its events, responses and calls by itself."""
         self._seen.clear()
-        self.replies = Replies()
-        self.calls = Calls(self.conversation)
+        self.aliases.clear()
+        self.own_items.clear()
+        self.calls.next_leg()
+        self.provider, self.capabilities = command.provider, command.capabilities
+        self.connected, self.recovering = True, False
+        self.user_speaking = False
+        self.speech_from_ms = None
+        limit = self.capabilities.max_connection_seconds
+        self.rotation = None
+        if limit is not None:
+            self.rotation = Rotation(command.opened_at, limit, self.options.rotation_margin)
+            self.out.append(fx.SetTimer("rotation", self.rotation.next_look))
 
     def add(self, item: Item, *, before: str | None = None, after: str | None = None) -> Item:
         """Put an item into the log."""
@@ -221,7 +271,7 @@ class SessionCore:
             return
         if self.user_speaking:
             self.go("listening")
-        elif self.playout.remaining_ms(self.now) > 0:
+        elif self.playout.remaining_ms(self.now) > 0.5:  # less is a matter of rounding
             self.go("speaking")
         elif self.replies.open is not None:
             self.go("thinking")
@@ -249,6 +299,9 @@ def _ms_per_byte(event: ev.AudioOutputChunk) -> float:
 
 _RULES: dict[type, Callable[[SessionCore, Any], None]] = {
     fx.Attached: commands.attached,
+    fx.Reattached: outage.reattached,
+    fx.GaveUp: outage.gave_up,
+    fx.RotationFailed: trouble.rotation_failed,
     fx.Text: commands.text,
     fx.CreateResponse: commands.create_response,
     fx.Say: commands.say,

@@ -22,19 +22,28 @@ __all__ = [
     "Command",
     "CreateResponse",
     "Effect",
+    "ForgetAudio",
+    "GaveUp",
     "Interrupt",
+    "KeepAudio",
     "PlaybackAck",
+    "Reattached",
+    "Replay",
     "RequestResponse",
+    "Rotate",
+    "RotationFailed",
     "RunTool",
     "Say",
     "SendText",
     "SendToolResult",
     "SetTimer",
     "Speak",
+    "TellItems",
     "Text",
     "TimerFired",
     "ToolFinished",
     "Truncate",
+    "TurnOver",
 ]
 
 
@@ -47,6 +56,39 @@ class Attached(_In, frozen=True):
 
     provider: str
     capabilities: Capabilities
+    #: The loop's time at which it was connected.
+    opened_at: float = 0.0
+
+
+class Reattached(_In, frozen=True):
+    """The same conversation goes on over another connection.
+
+    The fields are those of `ConnectionRestored`; `opened_at` is the loop's time.
+    """
+
+    provider: str
+    capabilities: Capabilities
+    reason: str
+    opened_at: float = 0.0
+    resumed: bool = False
+    attempts: int = 1
+    outage_ms: float = 0.0
+    items: int = 0
+    audio_ms: float = 0.0
+    audio_lost_ms: float = 0.0
+
+
+class GaveUp(_In, frozen=True):
+    """The connection that was lost will not be restored."""
+
+    code: str
+    reason: str
+
+
+class RotationFailed(_In, frozen=True):
+    """The connection that was to take over could not be opened, or (`busy`) came at a moment that had become bad."""
+
+    busy: bool = False
 
 
 class Text(_In, frozen=True):
@@ -108,6 +150,9 @@ class Close(_In, frozen=True):
 
 Command: TypeAlias = (
     Attached
+    | Reattached
+    | GaveUp
+    | RotationFailed
     | Text
     | CreateResponse
     | Say
@@ -166,6 +211,44 @@ class SendToolResult(_Out, frozen=True):
     best_effort: bool = False
 
 
+class TellItems(_Out, frozen=True):
+    """`provider.add_conversation_history`, of items of the log that it does not know."""
+
+    item_ids: tuple[str, ...]
+
+
+class Replay(_Out, frozen=True):
+    """Send the user's audio that was kept, faster than it was spoken; what comes in meanwhile follows it.
+
+    `commit`: the first turn in it is one that the application had ended.
+    """
+
+    commit: bool = False
+
+
+class KeepAudio(_Out, frozen=True):
+    """The turn of this item has begun, at this millisecond of the connection's input: its audio is kept."""
+
+    item_id: str
+    audio_ms: float | None = None
+
+
+class TurnOver(_Out, frozen=True):
+    """The user's turn is over, at this millisecond of the connection's input."""
+
+    audio_ms: float | None = None
+
+
+class ForgetAudio(_Out, frozen=True):
+    """The turn of this item is settled: its audio is not needed any more."""
+
+    item_id: str
+
+
+class Rotate(_Out, frozen=True):
+    """Open another connection of the same provider, and let it take over."""
+
+
 class RunTool(_Out, frozen=True):
     """Run a tool of the application; `ToolFinished` tells how it went."""
 
@@ -201,6 +284,12 @@ Effect: TypeAlias = (
     | CancelResponse
     | Truncate
     | SendToolResult
+    | TellItems
+    | Replay
+    | KeepAudio
+    | TurnOver
+    | ForgetAudio
+    | Rotate
     | RunTool
     | CancelTool
     | SetTimer

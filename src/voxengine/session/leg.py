@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from voxengine.events import (
 from voxengine.providers.base import BaseProvider
 from voxengine.providers.registry import create_provider
 from voxengine.session.outbox import Outbox
+from voxengine.session.recovery import code_of
 
 __all__ = ["Leg"]
 
@@ -35,12 +36,16 @@ __all__ = ["Leg"]
 CLOSE_BUDGET = 5.0
 #: Seconds that any other call to a provider may take; such a call only hands something over.
 CALL_BUDGET = 10.0
+#: Milliseconds of audio that go out together where few messages matter more than the least delay.
+GATHER_MS = 100.0
 
 
 class Leg:
     """Owns a provider from its connection to its end.
 
-    `receive(leg, event)` gets its events, with audio in the application's format.
+    `receive(leg, event)` gets its events, with audio in the application's format; `on_error(leg, failure)` is told of
+    calls that failed. `resume` is the handle of a session that it may take up again. Of a `hidden` one the application
+    is not told that it comes and goes: it stands in for another.
     """
 
     def __init__(
@@ -49,63 +54,112 @@ class Leg:
         config: VoiceEngineConfig,
         tools: list[dict[str, Any]],
         receive: Callable[[Leg, ProviderEvent], None],
-        on_error: Callable[[Exception], None],
+        on_error: Callable[[Leg, Exception], None],
+        *,
+        resume: str | None = None,
+        hidden: bool = False,
     ) -> None:
         self.name = name
+        self.hidden = hidden
+        options = {} if resume is None else {"resume": resume}
         self.provider: BaseProvider = create_provider(
-            name, config.provider_config(tools=tools or None)
+            name, config.provider_config(tools=tools or None, **options)
         )
-        self.outbox = Outbox(name, CALL_BUDGET, on_error)
+        self.outbox = Outbox(name, CALL_BUDGET, lambda failure: on_error(self, failure))
+        #: Set when the connection is lost.
+        self.gone = asyncio.Event()
+        #: How it was lost, None while it is not.
+        self.lost: ConnectionLost | None = None
+        #: The loop's time at which it was connected.
+        self.opened_at = 0.0
+        #: Ids of the items of the log that it was told.
+        self.told: set[str] = set()
+        #: A call failed as if the connection were gone, and it was not.
+        self.doubted = False
+        #: Another has taken its place: nothing that it says counts any more, but what it has used.
+        self.retired = False
+        #: Whether anything of the conversation has come over it.
+        self.worked = False
         #: The audio path, while this leg is at work: `SessionCore.next_chunk`, and where the chunk goes then.
         self.next_chunk: Callable[[AudioOutputChunk], bool] | None = None
         self.publish: Callable[[ProviderEvent], None] = lambda _: None
         self._config = config
         self._receive = receive
         self._told: set[type[ProviderEvent]] = set()
-        self._lost: ConnectionLost | None = None
+        self._closed = False
         self._target = config.output_format
         self._rate, self._encoding = self._target.sample_rate, self._target.encoding
         self._source: AudioFormat | None = None
         self._down: Converter | None = None
         self._up: Converter | None = None
         self._last_chunk: AudioOutputChunk | None = None
+        #: Bytes of the user's audio that go out together (0: all at once), and those that wait for it.
+        gathers = config.chunking == "density"
+        self._gather = config.input_format.n_bytes(GATHER_MS) if gathers else 0
+        self._gathered = bytearray()
+        provider = self.provider
+        self._push = provider.take_audio if provider.takes_audio else None
 
-    async def open(self, history: Sequence[Item] = ()) -> None:
-        """Connect, and give it the conversation so far.
+    async def open(
+        self,
+        history: Callable[[], Sequence[Item]] = tuple,
+        *,
+        settings: dict[str, Any] | None = None,
+        budget: float | None = None,
+    ) -> None:
+        """Connect, change `settings`, and give it the conversation so far, unless it resumes one that it knows.
+
+        All of it may take `budget` seconds, if that is less than it may take anyhow.
 
         Raises:
             ProviderError: it could not be connected; nothing is left open.
         """
         self.provider.on_event = self._on_event
         self._tell(ConnectionStarting)
+        seconds = self._connect_budget if budget is None else min(budget, self._connect_budget)
         try:
-            async with asyncio.timeout(self._connect_budget):
-                if await self.provider.connect() is False:
-                    raise ConnectionError(
-                        f"provider {self.name!r} did not connect", provider=self.name
-                    )
-                if history and self._lost is None:
-                    await self.provider.add_conversation_history(history)
+            async with asyncio.timeout(seconds):
+                await self._connect(history, settings or {})
             self.check()
         except BaseException as failure:
             await self.close(quiet=True)
             if not isinstance(failure, Exception):
                 raise
-            error = self._as_provider_error(failure)
+            error = self._as_provider_error(failure, seconds)
             self._tell(
                 ConnectionFailed,
                 error=str(error),
-                code=getattr(error, "code", None) or _code_of(error),
+                code=code_of(error),
                 retryable=getattr(error, "retryable", False),
             )
             raise error from failure
         self._up = converter_for(self._config.input_format, self.provider.get_audio_format())
         self._tell(ConnectionEstablished)
 
+    async def _connect(
+        self, history: Callable[[], Sequence[Item]], settings: dict[str, Any]
+    ) -> None:
+        provider = self.provider
+        early = provider.capabilities.history == "at_start"
+        if early:
+            await self._tell_history(history())
+        if await provider.connect() is False:
+            raise ConnectionError(f"provider {self.name!r} did not connect", provider=self.name)
+        self.opened_at = asyncio.get_running_loop().time()
+        if settings and self.lost is None:
+            await provider.update_session(**settings)
+        if not early and not provider.resumed and self.lost is None:
+            await self._tell_history(history())
+
+    async def _tell_history(self, items: Sequence[Item]) -> None:
+        if items:
+            await self.provider.add_conversation_history(items)
+            self.told.update(item.id for item in items)
+
     def check(self) -> None:
         """Raise a `ConnectionError` if the provider was lost."""
-        if self._lost is not None:
-            raise self._as_error(self._lost)
+        if self.lost is not None:
+            raise self._as_error(self.lost)
 
     @property
     def _connect_budget(self) -> float:
@@ -114,6 +168,9 @@ class Leg:
     async def close(self, quiet: bool = False) -> None:
         """Disconnect, within a budget. Raises nothing: there is nobody left to do anything about it."""
         self.outbox.close()
+        if self._closed:
+            return
+        self._closed = True
         try:
             async with asyncio.timeout(CLOSE_BUDGET):
                 await self.provider.disconnect()
@@ -124,12 +181,41 @@ class Leg:
             self._tell(ConnectionClosed)
 
     async def send_audio(self, audio: bytes) -> None:
-        """Send audio in the application's format."""
+        """Send audio in the application's format, at once or when there is enough of it."""
+        waits = self.take_audio(audio)
+        if waits is not None:
+            await waits
+
+    def take_audio(self, audio: bytes) -> Awaitable[None] | None:
+        """As `send_audio`, without a coroutine where none is needed: returns what has to be waited for."""
+        if self._gather:
+            self._gathered += audio
+            if len(self._gathered) < self._gather:
+                return None
+            audio = bytes(self._gathered)
+            self._gathered.clear()
         if self._up is not None:
             audio = self._up.process(audio)
             if not audio:
-                return
-        await self.provider.send_audio(audio)
+                return None
+        if self._push is None:
+            return self.provider.send_audio(audio)
+        self._push(audio)
+        return None
+
+    async def commit_audio(self) -> None:
+        """Declare what was sent a turn, also what still waits to be."""
+        audio, self._gathered = bytes(self._gathered), bytearray()
+        if audio and self._up is not None:
+            audio = self._up.process(audio)
+        if audio:
+            await self.provider.send_audio(audio)
+        await self.provider.commit_audio()
+
+    async def clear_audio(self) -> None:
+        """Throw away what is not yet a turn."""
+        self._gathered.clear()
+        await self.provider.clear_audio()
 
     def _on_event(self, event: ProviderEvent) -> None:
         kind = type(event)
@@ -149,7 +235,8 @@ class Leg:
                 return
             self._told.add(kind)
             if kind is ConnectionLost:
-                self._lost = event  # type: ignore[assignment]
+                self.lost = event  # type: ignore[assignment]
+                self.gone.set()
         elif kind is ResponseCompleted and self._down is not None:
             self._flush()
         elif kind is ResponseCancelled and self._down is not None:
@@ -203,13 +290,13 @@ class Leg:
             retryable=lost.retryable,
         )
 
-    def _as_provider_error(self, failure: Exception) -> VoiceEngineError:
+    def _as_provider_error(self, failure: Exception, seconds: float) -> VoiceEngineError:
         if isinstance(failure, VoiceEngineError):
             if isinstance(failure, ProviderError):
                 failure.provider = failure.provider or self.name
             return failure
         if isinstance(failure, TimeoutError):
-            words, code = f"no connection within {self._connect_budget:g} s", "timeout"
+            words, code = f"no connection within {seconds:g} s", "timeout"
         elif isinstance(failure, builtins.ConnectionRefusedError):
             words, code = str(failure), "refused"
         else:
@@ -220,11 +307,6 @@ class Leg:
 _ONCE = frozenset(
     {ConnectionStarting, ConnectionEstablished, ConnectionFailed, ConnectionLost, ConnectionClosed}
 )
-
-
-def _code_of(failure: Exception) -> str:
-    name = type(failure).__name__.removesuffix("Error")
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
 def _warning(provider: BaseProvider, failure: Exception) -> ProviderEvent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from voxengine.errors import ConnectionError, ProviderError
 
@@ -16,6 +16,13 @@ __all__ = ["Outbox"]
 
 Call = Callable[[], Awaitable[Any]]
 _OnError = Callable[[Exception], None]
+
+
+class _Entry(NamedTuple):
+    call: Call
+    future: asyncio.Future[Any] | None
+    on_error: _OnError
+    budget: float
 
 
 class Outbox:
@@ -31,7 +38,7 @@ class Outbox:
         self._provider = provider
         self._budget = budget
         self._on_error = on_error
-        self._calls: deque[tuple[Call, asyncio.Future[Any] | None, _OnError]] = deque()
+        self._calls: deque[_Entry] = deque()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -41,10 +48,14 @@ class Outbox:
         *,
         quiet: bool = False,
         on_error: Callable[[Exception], None] | None = None,
+        budget: float | None = None,
     ) -> None:
-        """Make a call when its turn comes. `quiet`: its failure is of no interest; else `on_error` may be its own."""
+        """Make a call when its turn comes. `quiet`: its failure is of no interest; else `on_error` may be its own.
+
+        It may take `budget` seconds, if that is not the same as for all.
+        """
         on_error = _ignore if quiet else on_error or self._on_error
-        refused = self._add(call, None, on_error)
+        refused = self._add(_Entry(call, None, on_error, budget or self._budget))
         if refused is not None:
             on_error(refused)
 
@@ -55,7 +66,7 @@ class Outbox:
             ProviderError: it failed, or took longer than the budget (`code` is "timeout").
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        refused = self._add(call, future, self._on_error)
+        refused = self._add(_Entry(call, future, self._on_error, self._budget))
         if refused is not None:
             future.set_exception(refused)
         return future
@@ -69,7 +80,7 @@ class Outbox:
         """Drop what waits; those who wait for it are told. Nothing is taken any more."""
         self._closed = True
         while self._calls:
-            _, future, _ = self._calls.popleft()
+            future = self._calls.popleft().future
             if future is not None and not future.done():
                 future.set_exception(self._lost())
         if self._task is not None and self._task is not asyncio.current_task():
@@ -80,9 +91,7 @@ class Outbox:
             "the connection was closed before this was sent", provider=self._provider, code="closed"
         )
 
-    def _add(
-        self, call: Call, future: asyncio.Future[Any] | None, on_error: _OnError
-    ) -> ProviderError | None:
+    def _add(self, entry: _Entry) -> ProviderError | None:
         """Put a call into the queue; the error if that cannot be done."""
         if self._closed:
             return self._lost()
@@ -93,7 +102,7 @@ class Outbox:
                 code="overloaded",
                 retryable=True,
             )
-        self._calls.append((call, future, on_error))
+        self._calls.append(entry)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(
                 self._work(), name="voxengine-outbox"
@@ -103,34 +112,34 @@ class Outbox:
     async def _work(self) -> None:
         try:
             while self._calls:
-                await self._one(*self._calls.popleft())
+                await self._one(self._calls.popleft())
         finally:
             self._task = None
 
-    async def _one(
-        self, call: Call, future: asyncio.Future[Any] | None, on_error: _OnError
-    ) -> None:
+    async def _one(self, entry: _Entry) -> None:
+        future = entry.future
         try:
-            async with asyncio.timeout(self._budget):
-                result = await call()
+            async with asyncio.timeout(entry.budget):
+                result = await entry.call()
         except asyncio.CancelledError:
             if future is not None and not future.done():
                 future.set_exception(self._lost())
             raise
         except Exception as failure:
-            error = self._late(failure) if isinstance(failure, TimeoutError) else failure
+            late = isinstance(failure, TimeoutError)
+            error = self._late(failure, entry.budget) if late else failure
             if future is not None:
                 if not future.done():
                     future.set_exception(error)
             else:
-                on_error(error)
+                entry.on_error(error)
         else:
             if future is not None and not future.done():
                 future.set_result(result)
 
-    def _late(self, failure: TimeoutError) -> ProviderError:
+    def _late(self, failure: Exception, budget: float) -> ProviderError:
         return ProviderError(
-            f"provider {self._provider!r} took longer than {self._budget:g} s ({str(failure) or 'no answer'})",
+            f"provider {self._provider!r} took longer than {budget:g} s ({str(failure) or 'no answer'})",
             provider=self._provider,
             code="timeout",
             retryable=True,

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from voxengine.session.effects import CreateResponse
+from voxengine.session.effects import CreateResponse, Say
 
 __all__ = ["Recent", "Replies", "Reply", "ReplyState"]
 
@@ -30,6 +30,8 @@ class Reply:
     turn_id: str | None = None
     #: We asked for it; otherwise the provider began it by itself.
     ours: bool = False
+    #: How it was asked for; None for the answer to a text, and for what the provider began.
+    asked: CreateResponse | Say | None = None
     #: The provider never announced it: it ends with its audio.
     implied: bool = False
     #: The provider announced it, and gives no id with what belongs to it.
@@ -41,8 +43,13 @@ class Reply:
     had_calls: bool = False
     #: The provider has everything it needs to go on after its tool calls, and has not yet gone on.
     awaits_continuation: bool = False
+    #: A response was to be stopped when this one was asked for: it may have been this one that was.
+    in_doubt: bool = False
     #: We have asked a second time for that.
     asked_again: bool = False
+    #: When it ended, and whether it ended well.
+    ended_at: float = 0.0
+    failed: bool = False
 
 
 class Recent(OrderedDict[str, None]):
@@ -70,8 +77,11 @@ class Replies:
         self.pending: CreateResponse | None = None
         self._known: OrderedDict[str, Reply] = OrderedDict()
         self.voided = Recent(self.MEMORY)
-        #: A reply that was called off before it began will begin all the same; it has to be stopped then.
+        #: A reply that the provider was to begin by itself, and that was called off before, will begin all the same;
+        #: it has to be stopped then.
         self.stop_next = False
+        #: So will as many that we had asked for, and have called off since.
+        self.to_stop = 0
         #: A response without id was called off: what comes without id belongs to it, until it ends or the next begins.
         self.unnamed_voided = False
 
@@ -101,10 +111,21 @@ class Replies:
         reply = self.current
         return reply if reply is not None and reply.state is ReplyState.ACTIVE else None
 
-    def expect(self, turn_id: str | None, ours: bool) -> Reply:
+    def expect(
+        self, turn_id: str | None, ours: bool, asked: CreateResponse | Say | None = None
+    ) -> Reply:
         """A reply is due."""
-        self.current = Reply(turn_id=turn_id, ours=ours)
+        self.stop_next = False
+        if not ours:
+            self.to_stop = 0
+        self.current = Reply(turn_id=turn_id, ours=ours, asked=asked, in_doubt=self.to_stop > 0)
         return self.current
+
+    def carry(self) -> Replies:
+        """What of them holds for another connection, where ids are counted anew."""
+        carried = Replies()
+        carried.current, carried.pending = self.current, self.pending
+        return carried
 
     def begin(self, response_id: str, turn_id: str | None) -> Reply:
         """A reply has begun: the one that was due, or one that nobody expected."""
@@ -134,12 +155,18 @@ class Replies:
         """All of it has been sent."""
         reply.state = ReplyState.DONE
 
+    def withdraw(self, reply: Reply) -> None:
+        """It is not due any more, and will not begin either."""
+        reply.state = ReplyState.VOID
+        if self.current is reply:
+            self.current = None
+
     def void(self, reply: Reply) -> None:
         """It was called off: what still comes of it does not count."""
         if reply.id is not None:
             self.voided.add(reply.id)
             self.unnamed_voided = reply.unnamed and reply.state is ReplyState.ACTIVE
-        elif reply.state is ReplyState.DUE:
+        elif reply.state is ReplyState.DUE and not reply.ours:
             self.stop_next = True
         reply.state = ReplyState.VOID
         if self.current is reply:

@@ -1,14 +1,14 @@
-"""The runner: performs what the session core decides.
+"""The runner: the session core, and what it takes to have its decisions done.
 
-It owns the leg, the timers, the running tools and the ledger. Events of the provider come in by `_receive`, commands of
-the application by `command`; both go through the core, and what the core answers is done here.
+Events of the provider come in by `_receive`, commands of the application by `command`; both go through the core, and
+what the core answers is done by the `Performer`. `Continuity` sees to it that there is a connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any
 
 from voxengine.audio.formats import check_audio
@@ -24,41 +24,32 @@ from voxengine.events import (
     ConnectionLost,
     ConnectionStarting,
     ConversationStarted,
-    ErrorGeneral,
     EventBus,
-    EventType,
     ProviderEvent,
+    ResponseCompleted,
+    ResponseStarted,
+    SessionUpdated,
     SystemWarning,
+    TranscriptCompleted,
+    TurnDetected,
     UsageUpdated,
 )
 from voxengine.session import effects as fx
+from voxengine.session.continuity import Continuity
 from voxengine.session.core import CoreOptions, SessionCore
-from voxengine.session.effects import PASS, Command, Effect
+from voxengine.session.effects import PASS, Command
 from voxengine.session.ledger import Ledger
 from voxengine.session.leg import CLOSE_BUDGET, Leg
+from voxengine.session.modes import HIDDEN
+from voxengine.session.performing import Performer
+from voxengine.session.recovery import Recovery
+from voxengine.session.replay import TurnAudio
+from voxengine.session.rules import turns
+from voxengine.session.rules.assistant import LOSS_FOLLOWS
+from voxengine.session.telling import tellable
 from voxengine.session.tools import Toolbox
 
 __all__ = ["Session"]
-
-#: Types of events that a mode keeps from the application. `fast` is the least work; `provider` adds nothing of ours.
-HIDDEN: dict[str, frozenset[str]] = {
-    "fast": frozenset(
-        {
-            EventType.TRANSCRIPT_PARTIAL,
-            EventType.TRANSCRIPT_COMPLETED,
-            EventType.TRANSCRIPT_FAILED,
-            EventType.VAD_SPEECH_STARTED,
-            EventType.VAD_SPEECH_ENDED,
-            EventType.CONVERSATION_UPDATED,
-            EventType.METRICS_UPDATED,
-            EventType.TIMING_STAGE,
-            EventType.RAW,
-        }
-    ),
-    "big": frozenset(),
-    "provider": frozenset({EventType.CONVERSATION_UPDATED, EventType.METRICS_UPDATED}),
-}
-
 
 _ABOUT_CONNECTION = frozenset(
     {
@@ -67,13 +58,17 @@ _ABOUT_CONNECTION = frozenset(
         ConnectionFailed,
         ConnectionLost,
         ConnectionClosed,
-        UsageUpdated,
     }
 )
+#: What a connection that works has brought at least once.
+_WORK = frozenset({TurnDetected, TranscriptCompleted, ResponseStarted, ResponseCompleted})
 
 
 class Session:
-    """One open conversation. Made, opened and closed once."""
+    """One open conversation. Made, opened and closed once.
+
+    `jitter` gives numbers from 0 to 1, by which the pauses between attempts to reconnect are cut.
+    """
 
     def __init__(
         self,
@@ -83,34 +78,43 @@ class Session:
         tools: Toolbox,
         conversation: Conversation,
         ledger: Ledger,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.config = config
         self.conversation = conversation
         self.ledger = ledger
-        self._bus = bus
         self._tools = tools
         self._hidden = HIDDEN[config.mode]
-        self._clock = Clock()
-        self._loop = asyncio.get_running_loop()
+        self._publish: Callable[[ProviderEvent], None] = bus.publish
+        clock = Clock()
+        self._time = clock.now
         options = CoreOptions(
             response_timeout=config.response_timeout,
             stall_timeout=config.stall_timeout,
             text_only=config.modalities == ["text"],
             manual_turns=config.turn_detection == "none",
+            recovers=config.reconnect_timeout > 0,
+            rotation_margin=config.rotation_margin,
             metrics=config.mode == "big",
-            epoch=self._clock.epoch,
+            epoch=clock.epoch,
         )
         self.core = SessionCore(conversation, options, PlayoutClock(config.output_latency_ms))
-        self._time = self._clock.now
-        self._leg: Leg | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._publish: Callable[[ProviderEvent], None] = bus.publish
+        #: The user's audio that may be needed again.
+        self._audio = TurnAudio(config.input_format)
+        self._keep = self._audio.push
+        self._input_format = config.input_format
+        self._line = Continuity(self, Recovery(config.reconnect_timeout, jitter), self._time)
+        self._hands = Performer(
+            self.core, clock, tools, self._audio, show=self.show, rotate=self._line.rotate
+        )
+        self.apply = self._hands.apply
+        #: Settings that the application has changed since, and that are not part of the configuration.
+        self._settings: dict[str, Any] = {}
 
     @property
     def current_leg(self) -> Leg | None:
         """The leg at work, in whatever state; None before `open` and after `close`."""
-        return self._leg
+        return self._hands.leg
 
     @property
     def leg(self) -> Leg:
@@ -120,14 +124,19 @@ class Session:
             SessionClosedError: the session is not open.
             ConnectionError: it is open, but its provider is lost.
         """
-        if self._leg is None:
+        leg = self._hands.leg
+        if leg is None:
             raise SessionClosedError("not connected; call connect() first")
         if not self.core.connected:
-            name = self._leg.name
             raise ConnectionError(
-                f"the connection to provider {name!r} is lost", provider=name, code="closed"
+                f"the connection to provider {leg.name!r} is lost", provider=leg.name, code="closed"
             )
-        return self._leg
+        return leg
+
+    @property
+    def recovering(self) -> bool:
+        """Whether the connection is lost, and about to be restored."""
+        return self.core.recovering
 
     # -- life
 
@@ -139,138 +148,279 @@ class Session:
         """
         leg = await self._connect(self.config)
         self._attach(leg)
-        self._show(ConversationStarted(conversation_id=self.conversation.id, **leg.provider.meta()))
+        self.show(ConversationStarted(conversation_id=self.conversation.id, **leg.provider.meta()))
 
     async def switch(self, config: VoiceEngineConfig) -> None:
         """Go on with another provider: it is opened and told the conversation first, then the present one is closed.
+
+        During an outage it takes the place of the one that is lost, and takes up what that left open.
 
         Raises:
             ProviderError: the other could not be connected; all is as it was.
         """
         leg = await self._connect(config)
-        old = self._leg
         try:
+            old = self._hands.leg
             if self.core.connected:
-                self._perform(self.core.apply(fx.Interrupt(), self._time()))
+                self.apply(fx.Interrupt())
                 if old is not None:
                     await old.outbox.flush()
             leg.check()
         except BaseException:
             await leg.close(quiet=True)
             raise
+        old = self._hands.leg
         self.config = config
-        self._attach(leg)
+        self._input_format = config.input_format
+        self._settings.clear()
+        if self.core.recovering:
+            attempts, outage_ms = self._line.overtake()
+            self.take_over(leg, "switch", attempts, outage_ms)
+        else:
+            self._attach(leg)
         if old is not None:
             await old.close(quiet=True)
 
     async def close(self, reason: str = "") -> None:
         """Disconnect, stop the tools, end the conversation. May be called again."""
-        leg, self._leg = self._leg, None
+        leg, self._hands.leg = self._hands.leg, None
+        self._hands.sink = None
+        leaving = self._line.close()
         try:
             if leg is not None:
                 await leg.close()
         finally:  # also if that is broken off: there is nobody who would do the rest
             running = self._end(leg, reason)
-        if running:
-            await asyncio.wait(running, timeout=CLOSE_BUDGET)
+        if running or leaving:
+            await asyncio.wait({*running, *leaving}, timeout=CLOSE_BUDGET)
 
     def _end(self, leg: Leg | None, reason: str) -> list[asyncio.Task[None]]:
         """Stop everything; the tools that have yet to end."""
         if leg is not None:
-            self._perform(self.core.apply(fx.Close(reason), self._time()))
-        # A tool may be what ends the conversation: it is not stopped in the middle of that.
-        running = [task for task in self._running.values() if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+            self.apply(fx.Close(reason))
+        running = self._hands.stop()
         self.conversation.on_change = None
         return running
 
+    # -- legs
+
     async def _connect(self, config: VoiceEngineConfig) -> Leg:
-        leg = Leg(config.provider, config, self._tools.schemas(), self._receive, self._call_failed)
-        await leg.open(self._history(leg))
+        leg = Leg(
+            config.provider, config, self._tools.schemas(), self._receive, self._hands.call_failed
+        )
+        await leg.open(lambda: self._history(leg))
         return leg
 
+    def stand_in(self) -> Leg:
+        """Another leg of the present provider, not open yet."""
+        old = self._hands.leg
+        return Leg(
+            self.config.provider,
+            self.config,
+            self._tools.schemas(),
+            self._receive,
+            self._hands.call_failed,
+            resume=old.provider.resume_handle if old is not None else None,
+            hidden=True,
+        )
+
+    async def open_stand_in(self, leg: Leg, budget: float | None) -> None:
+        """Connect it, with the settings that were changed, and tell it the conversation.
+
+        Raises:
+            ProviderError: it could not be connected.
+        """
+        await leg.open(lambda: self._history(leg), settings=self._settings, budget=budget)
+
     def _history(self, leg: Leg) -> Sequence[Item]:
-        items = [
-            i
-            for i in self.conversation
-            if i.status != "in_progress"
-            and (i.text or i.kind != "message")
-            and not _is_open_call(i)
-        ]
-        if items and leg.provider.capabilities.history == "none":
-            self._show(
-                SystemWarning(
-                    code="history_not_carried",
-                    message=f"provider {leg.name!r} takes no earlier conversation; {len(items)} items are not told",
-                    **leg.provider.meta(),
-                )
-            )
+        """What of the log can be told to it: without what will be replayed."""
+        if leg.provider.capabilities.history == "none":
             return ()
-        return items
+        return tellable(self.conversation, turns.to_hear(self.core) if len(self._audio) else ())
 
     def _attach(self, leg: Leg) -> None:
-        if self._leg is not None:
-            self._leg.next_chunk = None
-        self._leg = leg
+        self._tell_the_rest(leg)
+        self._put_to_work(leg)
+        self._line.connected()
+        self._line.settled()
+        self.apply(fx.Attached(leg.name, leg.provider.capabilities, leg.opened_at))
+        self._audio.attached()
+        self._hands.sink = leg
+
+    def take_over(self, leg: Leg, reason: str, attempts: int = 1, outage_ms: float = 0.0) -> None:
+        """Go on with the same conversation over another connection, where the last one left it."""
+        audio = self._audio
+        self._tell_the_rest(leg)
+        self._put_to_work(leg)
+        begin = self._hands.replay_from = audio.begin()
+        self._hands.sink = leg  # unless there is something to be replayed first
+        self.apply(
+            fx.Reattached(
+                provider=leg.name,
+                capabilities=leg.provider.capabilities,
+                reason=reason,
+                opened_at=leg.opened_at,
+                resumed=leg.provider.resumed,
+                attempts=attempts,
+                outage_ms=round(outage_ms, 3),
+                items=len(leg.told),
+                audio_ms=audio.ms_from(begin),
+                audio_lost_ms=audio.lost_ms,
+            )
+        )
+        if self._hands.sink is leg:
+            audio.replayed()
+        self._line.settled()
+
+    def _put_to_work(self, leg: Leg) -> None:
+        old, self._hands.leg = self._hands.leg, leg
+        if old is not None:
+            old.next_chunk = None
         leg.next_chunk, leg.publish = self.core.next_chunk, self._publish
         capabilities = leg.provider.capabilities
         self.ledger.begin(leg.name, capabilities.on_device)
-        self._perform(self.core.apply(fx.Attached(leg.name, capabilities), self._time()))
+        self._audio.always = self.core.manual_turns or not capabilities.vad_events
+
+    def _tell_the_rest(self, leg: Leg) -> None:
+        """What was added to the log since it was told, and what it cannot be told."""
+        provider = leg.provider
+        if provider.resumed:
+            leg.told.clear()
+            return
+        if provider.capabilities.history == "items":
+            rest = [i for i in self._history(leg) if i.id not in leg.told]
+            if rest:
+                leg.told.update(i.id for i in rest)
+                leg.outbox.put(lambda: provider.add_conversation_history(rest))
+        elif provider.capabilities.history == "none" and (n := len(tellable(self.conversation))):
+            words = f"provider {leg.name!r} takes no earlier conversation; {n} items are not told"
+            self.show(SystemWarning(code="history_not_carried", message=words, **provider.meta()))
 
     # -- in
 
-    async def send_audio(self, audio: bytes) -> None:
-        """Pass on what the microphone heard, in the configured input format.
+    def take_audio(self, audio: bytes) -> Awaitable[None] | None:
+        """Pass on what the microphone heard, in the configured input format. During an outage it is kept.
 
-        Raises:
+        Returns what has to be waited for, if anything has: this is the audio path, where each coroutine counts.
+
+        Raises (at once, or out of what is returned):
             AudioError: it cannot be audio of that format.
-            SessionClosedError, ConnectionError: there is nobody to send it to.
+            SessionClosedError, ConnectionError: there is nobody to send it to, and will be nobody.
         """
-        if not isinstance(audio, bytes):
-            if not isinstance(audio, (bytearray, memoryview)):
+        if type(audio) is not bytes:
+            if not isinstance(audio, (bytes, bytearray, memoryview)):
                 raise AudioError(f"audio is bytes, not {type(audio).__name__}", code="audio_type")
             audio = bytes(audio)
-        leg = self.leg
-        check_audio(audio, self.config.input_format, leg.name)
-        if audio:
-            await leg.send_audio(audio)
+        sink = self._hands.sink
+        if sink is None and not self.core.recovering:
+            self.leg  # noqa: B018 - raises where there is none
+        check_audio(audio, self._input_format, self.config.provider)
+        if not audio:
+            return None
+        self._keep(audio)
+        if sink is None:
+            return None
+        try:
+            waits = sink.take_audio(audio)
+        except ConnectionError as failure:
+            self._not_sent(sink, failure)
+            return None
+        return None if waits is None else self._sent(sink, waits)
+
+    async def _sent(self, sink: Leg, waits: Awaitable[None]) -> None:
+        try:
+            await waits
+        except ConnectionError as failure:
+            self._not_sent(sink, failure)
+
+    def _not_sent(self, sink: Leg, failure: ConnectionError) -> None:
+        # It is kept; if the connection is gone, we are about to hear of that.
+        if not self._hands.loss_follows(sink, failure):
+            raise failure
 
     async def command(self, command: Command) -> None:
-        """Do what the application asks, and wait until the provider has taken it.
+        """Do what the application asks, and wait until the provider has taken it. During an outage, wait for its end.
 
         Raises:
             ProviderError: it did not.
         """
-        self.leg  # noqa: B018 - raises where there is none
+        if not (self.core.recovering and isinstance(command, fx.Interrupt)):
+            await self._ready()
+        leg = self._hands.leg
         waits: list[Awaitable[Any]] = []
-        self._perform(self.core.apply(command, self._time()), waits)
-        if waits:
-            try:
-                await asyncio.gather(*waits)
-            except Exception:
-                self._perform(self.core.apply(fx.CallFailed(), self._time()))
+        self.apply(command, waits)
+        if leg is None or not waits:
+            return
+        try:
+            await asyncio.gather(*waits)
+        except Exception as failure:
+            # What was lost with the connection is in the log, or is owed: the next one takes it up.
+            if not await self._goes_on(leg, failure):
+                self.apply(fx.CallFailed())
                 raise
 
-    async def call(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Make any other call to the provider, in its turn."""
-        return await self.leg.outbox.do(call)
+    async def call(self, call: Callable[[Leg], Awaitable[Any]]) -> Any:
+        """Make any other call to the provider, in its turn; once more, if the connection is lost meanwhile."""
+        while True:
+            leg = await self._ready()
+            try:
+                return await leg.outbox.do(lambda leg=leg: call(leg))  # type: ignore[misc]
+            except ConnectionError as failure:
+                if not await self._goes_on(leg, failure):
+                    raise
+
+    async def update(self, settings: dict[str, Any], kept: dict[str, Any]) -> None:
+        """Change settings; those that are `kept` are also in the configuration of the next connection."""
+        await self.call(lambda leg: leg.provider.update_session(**settings))
+        self._settings.update({k: v for k, v in settings.items() if k not in kept})
+
+    async def clear_audio(self) -> None:
+        """Throw away the user's audio that is not a turn yet."""
+        self._audio.clear()
+        await self.call(Leg.clear_audio)
+
+    async def recovered(self) -> None:
+        """Wait until an outage is over.
+
+        Raises:
+            ConnectionError: it does not end well.
+        """
+        await self._line.outcome()
 
     def acknowledge(self, item_id: str, played_ms: float) -> None:
         """The client's own report of what it has played."""
-        self._perform(self.core.apply(fx.PlaybackAck(item_id, played_ms), self._time()))
+        self.apply(fx.PlaybackAck(item_id, played_ms))
+
+    async def _ready(self) -> Leg:
+        while self.core.recovering:
+            await self._line.outcome()
+        return self.leg
+
+    async def _goes_on(self, leg: Leg, failure: Exception) -> bool:
+        """Whether a call failed because the connection was lost, and another one has taken its place."""
+        lost = isinstance(failure, ConnectionError) and self.core.options.recovers
+        if not lost:
+            return False
+        if leg.lost is None:
+            try:
+                async with asyncio.timeout(LOSS_FOLLOWS):
+                    await leg.gone.wait()
+            except TimeoutError:
+                return False
+        while self.core.recovering:
+            await self._line.outcome()
+        return self.core.connected and self._hands.leg is not leg
 
     def _receive(self, leg: Leg, event: ProviderEvent) -> None:
         kind = type(event)
-        if leg is not self._leg and self._leg is not None:
+        at_work = self._hands.leg
+        if leg.retired or (leg is not at_work and at_work is not None):
             # One that is about to take over, or that was replaced: of the conversation it has nothing to say.
             if kind is UsageUpdated:
                 self.ledger.add(event)  # type: ignore[arg-type]
-            if kind in _ABOUT_CONNECTION:
-                self._show(event)
+                self.show(event)
+            elif kind in _ABOUT_CONNECTION and not (leg.hidden or leg.retired):
+                self.show(event)
             return
         effects = self.core.apply(event, self._time())
         if effects is PASS:
@@ -279,144 +429,23 @@ class Session:
         # One that comes twice is not counted twice; one that comes after the end is.
         if kind is UsageUpdated and (event in effects or self.core.state == "closed"):
             self.ledger.add(event)  # type: ignore[arg-type]
-        self._perform(effects)
         if kind is ConnectionLost:
+            # Before anybody hears of it, so that whatever they do then is done as in an outage.
+            self._hands.sink = None
+            self._audio.away()
+        self._hands.perform(effects)
+        if kind in _WORK:
+            leg.worked = True
+        elif kind is ConnectionLost:
             leg.outbox.close()
+            if self.core.recovering and leg is self._hands.leg:
+                self._line.lost(leg, event)  # type: ignore[arg-type]
+        elif kind is SessionUpdated:
+            self._audio.always = self.core.manual_turns or not self.core.capabilities.vad_events
 
     # -- out
 
-    def _perform(
-        self, effects: Sequence[Effect], waits: list[Awaitable[Any]] | None = None
-    ) -> None:
-        for effect in effects:
-            if isinstance(effect, ProviderEvent):
-                self._show(effect)
-            elif self._leg is not None or type(effect) in _WITHOUT_PROVIDER:
-                _PERFORM[type(effect)](self, effect, waits)
-
-    def _show(self, event: ProviderEvent) -> None:
+    def show(self, event: ProviderEvent) -> None:
+        """Tell the application, unless its mode does not want to know."""
         if event.type not in self._hidden:
             self._publish(event)
-
-    def _to_provider(
-        self,
-        call: Callable[[], Awaitable[Any]],
-        waits: list[Awaitable[Any]] | None,
-        quiet: bool = False,
-        on_error: Callable[[Exception], None] | None = None,
-    ) -> None:
-        leg = self._leg
-        if leg is None:
-            return
-        if waits is None or quiet:
-            leg.outbox.put(call, quiet=quiet, on_error=on_error)
-        else:
-            waits.append(leg.outbox.do(call))
-
-    def _call_failed(self, failure: Exception) -> None:
-        self._complain(failure)
-        self._perform(self.core.apply(fx.CallFailed(), self._time()))
-
-    def _complain(self, failure: Exception) -> None:
-        meta = self._leg.provider.meta() if self._leg is not None else {}
-        code = getattr(failure, "code", "error")
-        event = ErrorGeneral(
-            exception=failure, error=str(failure), code=code, recoverable=True, **meta
-        )
-        self._perform(self.core.apply(event, self._time()))
-
-    # -- effects
-
-    def _send_text(self, effect: fx.SendText, waits: list[Awaitable[Any]] | None) -> None:
-        provider = self.leg.provider
-        # The role of a user is the default, and all that some providers know.
-        role = () if effect.role == "user" else (effect.role,)
-        self._to_provider(partial(provider.send_text, effect.text, *role), waits)
-
-    def _request_response(
-        self, effect: fx.RequestResponse, waits: list[Awaitable[Any]] | None
-    ) -> None:
-        modalities = list(effect.modalities) if effect.modalities else None
-        call = partial(
-            self.leg.provider.create_response, modalities, instructions=effect.instructions
-        )
-        self._to_provider(call, waits)
-
-    def _speak(self, effect: fx.Speak, waits: list[Awaitable[Any]] | None) -> None:
-        provider = self.leg.provider
-        if provider.capabilities.say:
-            self._to_provider(partial(provider.generate_tts, effect.text), waits)
-        else:
-            words = f"Say exactly the following, word for word, and nothing else: {effect.text}"
-            self._to_provider(partial(provider.create_response, instructions=words), waits)
-
-    def _cancel_response(self, _: fx.CancelResponse, waits: list[Awaitable[Any]] | None) -> None:
-        self._to_provider(self.leg.provider.interrupt, waits, on_error=self._complain)
-
-    def _truncate(self, effect: fx.Truncate, _: list[Awaitable[Any]] | None) -> None:
-        call = partial(
-            self.leg.provider.truncate_item, effect.item_id, effect.heard_ms, effect.heard_text
-        )
-        self._to_provider(call, None, on_error=self._complain)
-
-    def _send_tool_result(self, effect: fx.SendToolResult, _: list[Awaitable[Any]] | None) -> None:
-        call = partial(self.leg.provider.send_tool_result, effect.call_id, effect.output)
-        self._to_provider(call, None, quiet=effect.best_effort)
-
-    def _run_tool(self, effect: fx.RunTool, _: list[Awaitable[Any]] | None) -> None:
-        async def run() -> None:
-            try:
-                report = await self._tools.run(effect.call_id, effect.name, effect.arguments)
-            finally:
-                # Another provider may have given the same id to another call.
-                ours = self._running.get(effect.call_id) is asyncio.current_task()
-                if ours:
-                    del self._running[effect.call_id]
-            if ours:
-                self._perform(self.core.apply(report, self._time()))
-
-        self._running[effect.call_id] = self._loop.create_task(
-            run(), name=f"voxengine-tool-{effect.name}"
-        )
-
-    def _cancel_tool(self, effect: fx.CancelTool, _: list[Awaitable[Any]] | None) -> None:
-        task = self._running.get(effect.call_id)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-
-    def _set_timer(self, effect: fx.SetTimer, _: list[Awaitable[Any]] | None) -> None:
-        self._clear_timer(effect, None)
-        self._timers[effect.name] = self._loop.call_at(effect.at, self._fire, effect.name)
-
-    def _clear_timer(
-        self, effect: fx.SetTimer | fx.ClearTimer, _: list[Awaitable[Any]] | None
-    ) -> None:
-        timer = self._timers.pop(effect.name, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _fire(self, name: str) -> None:
-        self._timers.pop(name, None)
-        self._perform(self.core.apply(fx.TimerFired(name), self._time()))
-
-
-_WITHOUT_PROVIDER = frozenset({fx.CancelTool, fx.SetTimer, fx.ClearTimer})
-
-
-def _is_open_call(item: Item) -> bool:
-    """A call that was called off has no result; vendors refuse a call without one."""
-    return item.kind == "function_call" and item.status != "completed"
-
-
-_PERFORM: dict[type, Callable[[Session, Any, list[Awaitable[Any]] | None], None]] = {
-    fx.SendText: Session._send_text,
-    fx.RequestResponse: Session._request_response,
-    fx.Speak: Session._speak,
-    fx.CancelResponse: Session._cancel_response,
-    fx.Truncate: Session._truncate,
-    fx.SendToolResult: Session._send_tool_result,
-    fx.RunTool: Session._run_tool,
-    fx.CancelTool: Session._cancel_tool,
-    fx.SetTimer: Session._set_timer,
-    fx.ClearTimer: Session._clear_timer,
-}

@@ -68,6 +68,12 @@ class Screen:
             (EventType.SYSTEM_WARNING,): lambda e: self.note(f"warning: {e.message}", "yellow"),
             (EventType.AUDIO_DROPPED,): self._dropped,
             (EventType.CONNECTION_LOST,): lambda e: self.note(str(lost(e)), "red"),
+            (EventType.CONNECTION_RECONNECTING,): lambda e: self.note(
+                f"reconnecting (attempt {e.attempt})", "yellow"
+            ),
+            (EventType.CONNECTION_RESTORED,): lambda e: self.note(
+                f"connection restored ({e.reason}): {e.outage_ms:.0f} ms without", "yellow"
+            ),
             (EventType.RESPONSE_ERROR,): lambda e: self.note(
                 f"no answer: {e.error or e.code}", "red"
             ),

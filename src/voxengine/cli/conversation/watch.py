@@ -52,10 +52,13 @@ class TurnWatch:
         self._patience = min(_PATIENCE, engine.config.response_timeout + _NOTICED)
         self._input_at = float("-inf")
         self._answered_at = float("-inf")
+        self._heard_at = float("-inf")
         self._lost: ConnectionLost | None = None
+        engine.on(EventType.AUDIO_OUTPUT_STARTED, self._on_sound)
         engine.on(_INPUT, self._on_input)
         engine.on(_ENDED, self._on_answer)
         engine.on(EventType.CONNECTION_LOST, self._on_lost)
+        engine.on(EventType.CONNECTION_RESTORED, self._on_restored)
 
     def _on_input(self, _: ProviderEvent) -> None:
         self._input_at = self._now()
@@ -63,8 +66,14 @@ class TurnWatch:
     def _on_answer(self, _: ProviderEvent) -> None:
         self._answered_at = self._now()
 
+    def _on_sound(self, _: ProviderEvent) -> None:
+        self._heard_at = self._now()
+
     def _on_lost(self, event: ConnectionLost) -> None:
         self._lost = event
+
+    def _on_restored(self, _: ProviderEvent) -> None:
+        self._lost = None
 
     async def answered(self, *, at_least: float = 0.0) -> bool:
         """Wait until what was said since this call began, or just before, was answered and the answer was heard.
@@ -76,12 +85,12 @@ class TurnWatch:
             False if there was none.
 
         Raises:
-            ConnectionError: the provider was lost.
+            ConnectionError: the provider was lost, and is not about to come back.
         """
         began = quiet_since = self._now()
         while True:
             now = self._now()
-            if self._lost is not None:
+            if self._lost is not None and not self._engine.is_reconnecting:
                 raise lost(self._lost)
             if self._engine.state != "idle" or not self._silent():
                 quiet_since = now
@@ -90,5 +99,26 @@ class TurnWatch:
             if is_answered and quiet >= _CALM and now - began >= at_least:
                 return True
             if quiet >= self._patience:
+                return False
+            await asyncio.sleep(_LOOK)
+
+    async def under_way(self, seconds: float) -> bool:
+        """Wait until the answer to what was said has been heard for so long.
+
+        Returns:
+            False if there was none, or none of that length.
+
+        Raises:
+            ConnectionError: the provider was lost, and is not about to come back.
+        """
+        began = self._now()
+        while True:
+            now = self._now()
+            if self._lost is not None and not self._engine.is_reconnecting:
+                raise lost(self._lost)
+            answering = self._heard_at > max(began, self._input_at)
+            if answering and now - self._heard_at >= seconds:
+                return self._engine.state == "speaking"
+            if not answering and now - max(began, self._input_at) >= self._patience:
                 return False
             await asyncio.sleep(_LOOK)

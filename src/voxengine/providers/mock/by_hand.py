@@ -100,3 +100,7 @@ class ByHand(MockConnection):
     ) -> None:
         """The assistant calls a tool."""
         self.tell(ev.FunctionInvoked, name=name, arguments=arguments, call_id=call_id, **more)
+
+    def emit_rate_limits(self, *limits: ev.RateLimit) -> None:
+        """How much the vendor still lets us use."""
+        self.tell(ev.RateLimitsUpdated, limits=limits)

@@ -110,6 +110,8 @@ class MockSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     price_per_minute: float = 0.0
     #: Calls that are still out are called off when the user barges in.
     cancels_tools: bool = False
+    #: The handle of a session to take up again, where `capabilities` have a kind of `resume`.
+    resume: str | None = None
     #: Keep all that was sent to it, in `history` and `received_audio`.
     record: bool = True
 

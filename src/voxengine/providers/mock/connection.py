@@ -33,7 +33,7 @@ from voxengine.providers.mock.faults import (
     Stall,
 )
 from voxengine.providers.mock.listening import Listener
-from voxengine.providers.mock.memory import Memory
+from voxengine.providers.mock.memory import Entry, Memory
 from voxengine.providers.mock.script import Responses, Script
 from voxengine.providers.mock.vendor import Ids, Vendor
 from voxengine.providers.mock.wire import Wire
@@ -51,6 +51,9 @@ class MockCall(NamedTuple):
     method: str
     args: tuple[Any, ...]
 
+
+# What the vendor keeps of sessions that may be taken up again, by handle.
+_kept: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, list[Entry]]] = WeakKeyDictionary()
 
 # Numbers are counted for each event loop, so that ids are unique where mocks meet, and a test always sees the same.
 _numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
@@ -97,6 +100,10 @@ class MockConnection(BaseProvider):
         self._closed = False
 
     # -- for tests
+
+    def forget_session(self) -> None:
+        """The vendor forgets how to take this session up again."""
+        _kept.get(asyncio.get_running_loop(), {}).pop(self.resume_handle or "", None)
 
     @property
     def faults(self) -> FaultPlan:
@@ -145,7 +152,8 @@ class MockConnection(BaseProvider):
         number = next(_numbers.setdefault(asyncio.get_running_loop(), itertools.count(1)))
         self.session_id = f"{self.name}_{number}"
         self._begin(self.session_id)
-        self.emit(ev.ConnectionEstablished(**self.meta()))
+        self._resume()
+        self.emit(ev.ConnectionEstablished(resumed=self.resumed, **self.meta()))
         if any(isinstance(fault, Flap) for fault in struck):
             self._lose("closed", 1011, "flap", True)
         return True
@@ -171,6 +179,22 @@ class MockConnection(BaseProvider):
                 "the longest time of a session is over",
                 True,
             )
+
+    def _resume(self) -> None:
+        """Take up the session that the configuration names, if the vendor still has it; and have this one kept."""
+        if self.capabilities.resume == "none":
+            return
+        known = _kept.setdefault(asyncio.get_running_loop(), {}).get(self.settings.resume or "")
+        if known is not None:
+            self.memory.entries[:] = known
+            self.resumed = True
+        self.resume_handle = f"resume_{self.session_id}"
+        self._keep()
+
+    def _keep(self) -> None:
+        """A session can be taken up as it was after its last complete answer."""
+        if self.resume_handle is not None:
+            _kept[asyncio.get_running_loop()][self.resume_handle] = self.memory.copy()
 
     def _refuse(self, fault: Refuse) -> None:
         error = error_of(
@@ -240,6 +264,8 @@ class MockConnection(BaseProvider):
                 self._open[response_id] = None
             case ev.ResponseCompleted() | ev.ResponseCancelled() | ev.ResponseError():
                 self._open.pop(event.response_id or "", None)
+                if isinstance(event, ev.ResponseCompleted):
+                    self._keep()
         super().emit(event)
 
     def _at_work(self) -> tuple[Wire, Vendor, Listener]:

@@ -147,8 +147,8 @@ _KINDS: dict[str, type[Any]] = {
 }
 
 
-def parse_fault(fault: FaultLike) -> AnyFault:
-    """A fault from any of the three ways of writing it.
+def parse_fault(fault: FaultLike, more: Mapping[str, type[Any]] | None = None) -> AnyFault:
+    """A fault from any of the three ways of writing it. `more` are kinds beside those of this module, by name.
 
     Raises:
         ConfigurationError: the kind or a setting of it is unknown, or a value does not do.
@@ -167,9 +167,10 @@ def parse_fault(fault: FaultLike) -> AnyFault:
         raise ConfigurationError(
             f"a fault is an object, a dict or text, not {type(fault).__name__}"
         )
-    cls = _KINDS.get(kind.strip().lower())
+    kinds = {**_KINDS, **(more or {})}
+    cls = kinds.get(kind.strip().lower())
     if cls is None:
-        raise ConfigurationError(f"there is no fault {kind!r}; there are {', '.join(_KINDS)}")
+        raise ConfigurationError(f"there is no fault {kind!r}; there are {', '.join(kinds)}")
     names = [f.name for f in msgspec.structs.fields(cls)]
     unknown = set(values) - set(names)
     if unknown or len(bare) > len(names):

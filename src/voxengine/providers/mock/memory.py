@@ -52,6 +52,20 @@ class Memory:
             self.entries.remove(entry)
         return entry is not None
 
+    def copy(self) -> list[Entry]:
+        """The items as they are now, to be taken up later."""
+        return [msgspec.structs.replace(entry) for entry in self.entries]
+
+    def unanswered_outputs(self) -> list[str]:
+        """Results of tools that came after the last that anybody said."""
+        outputs: list[str] = []
+        for entry in reversed(self.entries):
+            if entry.kind == "message" and entry.role != "system":
+                break
+            if entry.kind == "function_output":
+                outputs.insert(0, entry.output or "")
+        return outputs
+
     def last_of_user(self) -> Entry | None:
         """The newest thing that the user said."""
         return next((e for e in reversed(self.entries) if e.role == "user"), None)

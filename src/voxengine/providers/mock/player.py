@@ -104,9 +104,7 @@ class Player:
         self.active = response
         self._wire.send(ev.ResponseStarted, response_id=response.id)
         # What vendors also tell, and nobody has a name for.
-        self._wire.send(
-            ev.RawEvent, name="rate_limits.updated", payload={"requests_left": 1000 - number}
-        )
+        self._wire.send(ev.RawEvent, name="queue.position", payload={"place": 0})
         self._schedule(response, self._wire.now(), 0.0)
 
     def cancel(self, reason: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from voxengine import events as ev
 from voxengine.config import ProviderConfig, as_format, masked
 from voxengine.conversation.items import Item
@@ -114,10 +116,20 @@ class MockProvider(ByHand):
         wire.send(ev.SessionUpdated, settings=masked(settings))
 
     async def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send something in the vendor's own words: it comes back as a raw event."""
+        """Send something in the vendor's own words: it comes back as a raw event.
+
+        Raises:
+            MessageError: it has no type, or cannot be JSON.
+        """
         wire, _, _ = self._at_work()
+        if not isinstance(event.get("type"), str) or not event["type"]:
+            raise MessageError("a message of the vendor has a type", provider=self.name)
+        try:
+            msgspec.json.encode(event)
+        except (TypeError, ValueError, OverflowError) as failure:
+            raise MessageError(f"it cannot be JSON: {failure}", provider=self.name) from None
         self._note("send_event", dict(event))
-        wire.send(ev.RawEvent, name=str(event.get("type", "")), payload=dict(event))
+        wire.send(ev.RawEvent, name=event["type"], payload=dict(event))
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Tell it what a tool returned.

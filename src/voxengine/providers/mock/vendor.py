@@ -101,9 +101,13 @@ class Vendor:
         """
         if self.player.active is not None:
             raise self.refusal("a response is active already", "response_active")
-        last = self.memory.last_of_user()
+        last, outputs = self.memory.last_of_user(), self.memory.unanswered_outputs()
         if self._returned:
             self._go_on(audio)
+        elif last is not None and outputs:
+            # It was told of calls that another session has made, and of their results.
+            then = self._script().reply_to(last.text).then
+            self.player.begin(self._script().after_tools(then, outputs), audio)
         elif last is not None:
             self.answer(last, instructions, audio)
         else:

@@ -10,10 +10,15 @@ from voxengine.audio.level import first_audible_ms
 from voxengine.conversation import Item
 from voxengine.session import effects as fx
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import cutting, tools, with_fields
+from voxengine.session.rules import cutting, tools, turns, with_fields
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
+
+#: Seconds within which the loss of the connection follows an error of a response that it is the cause of.
+LOSS_FOLLOWS = 1.0
+#: Seconds within which a response begins that had to wait for the end of another.
+NO_OTHER = 2.0
 
 
 def response_started(core: SessionCore, event: ev.ResponseStarted) -> None:
@@ -23,11 +28,16 @@ def response_started(core: SessionCore, event: ev.ResponseStarted) -> None:
     if response_id in replies.voided or replies.known(response_id):
         return
     replies.unnamed_voided = False
-    if replies.stop_next or _unwanted(core):
-        replies.stop_next = False
+    if replies.to_stop or replies.stop_next or _unwanted(core):
+        if replies.to_stop:
+            replies.to_stop -= 1
+        else:
+            replies.stop_next = False
         replies.voided.add(response_id)
         replies.unnamed_voided = event.response_id is None
-        core.out.append(fx.CancelResponse(response_id))
+        if replies.in_flight is None:
+            # Otherwise another was asked for since: what was told then was meant for this one, and now would hit that.
+            core.out.append(fx.CancelResponse(response_id))
         return
     _begin(core, response_id).unnamed = event.response_id is None
     core.out.append(with_fields(event, response_id=response_id))
@@ -91,6 +101,10 @@ def timing_stage(core: SessionCore, event: ev.TimingStage) -> None:
 
 def response_completed(core: SessionCore, event: ev.ResponseCompleted) -> None:
     """All of the response was sent."""
+    due = core.replies.in_flight
+    if due is not None and due.in_doubt and event.response_id in core.replies.voided:
+        # It was to be stopped and was not: if it was the one that is due, no other will come.
+        core.set_timer("response", min(NO_OTHER, core.options.response_timeout))
     reply = _ending(core, event.response_id)
     if reply is not None:
         finish(core, reply, "completed" if event.status == "completed" else "incomplete")
@@ -116,6 +130,7 @@ def response_error(core: SessionCore, event: ev.ResponseError) -> None:
     reply = _ending(core, event.response_id)
     if reply is not None:
         finish(core, reply, "incomplete")
+        reply.failed = True
         core.out.append(with_fields(event, response_id=reply.id))
         after(core, reply)
 
@@ -136,8 +151,9 @@ def reply_of(core: SessionCore, response_id: str | None) -> Reply | None:
             reply.awaits_continuation = False
             core.clear_timer("response")
         return reply
-    if replies.stop_next or _unwanted(core):
+    if replies.stop_next or (replies.to_stop and replies.in_flight is None) or _unwanted(core):
         return None
+    replies.to_stop = 0  # of one that announces nothing, it cannot be told apart
     reply = _begin(core, response_id or core.new_id("resp"))
     reply.implied = True
     core.emit(ev.ResponseStarted, response_id=reply.id)
@@ -147,11 +163,14 @@ def reply_of(core: SessionCore, response_id: str | None) -> Reply | None:
 def finish(core: SessionCore, reply: Reply, status: Literal["completed", "incomplete"]) -> None:
     """No more of this reply will come; what was received may still be playing."""
     core.replies.end(reply)
+    reply.ended_at = core.now
     core.clear_timer("stall", "response")
     for item_id in reply.items:
         item = core.conversation.get(item_id)
         if item is not None and item.status == "in_progress":
             item.status = status
+            if status == "incomplete" and item.audio_ms:
+                item.leave_off()
             core.conversation.changed(item)
     settle(core)
 
@@ -165,6 +184,7 @@ def after(core: SessionCore, reply: Reply) -> None:
     elif reply.awaits_continuation:
         tools.await_going_on(core, reply)
     else:
+        turns.settle(core, LOSS_FOLLOWS if reply.failed else 0.0)
         ask_pending(core)
 
 
@@ -234,6 +254,7 @@ def _item_of(core: SessionCore, item_id: str | None, reply: Reply) -> Item:
             turn_id=reply.turn_id,
         )
         reply.items.append(core.add(item).id)
+        core.own_items.add(item.id)
     return item
 
 
@@ -244,8 +265,15 @@ def _ending(core: SessionCore, response_id: str | None) -> Reply | None:
         if replies.unnamed_voided:
             replies.unnamed_voided = False
             return None
+        if replies.to_stop and replies.active is None:
+            replies.to_stop -= 1
+            return None
         return replies.in_flight  # it may have failed before it began
     if response_id in replies.voided:
+        return None
+    if replies.to_stop and not replies.known(response_id):
+        replies.to_stop -= 1
+        replies.voided.add(response_id)
         return None
     due = replies.in_flight
     if due is not None and due.state is ReplyState.DUE and not replies.known(response_id):

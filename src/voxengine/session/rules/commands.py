@@ -8,7 +8,8 @@ from voxengine import events as ev
 from voxengine.conversation import Item, Role
 from voxengine.session import effects as fx
 from voxengine.session.latency import TurnLatency
-from voxengine.session.rules import cutting, user
+from voxengine.session.replies import Replies
+from voxengine.session.rules import cutting, turns, user
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -20,10 +21,9 @@ def attached(core: SessionCore, command: fx.Attached) -> None:
         if core.connected:  # a switch; of one that was lost, what had come goes on playing
             cutting.cut(core, "request", tell_provider=False)
             user.drop_turn(core)
-            core.user_speaking = False
-        core.forget_ids()
-    core.provider, core.capabilities = command.provider, command.capabilities
-    core.connected = True
+        core.replies = Replies()
+    turns.drop(core)
+    core.begin_leg(command)
 
 
 def text(core: SessionCore, command: fx.Text) -> None:
@@ -58,7 +58,8 @@ def create_response(core: SessionCore, command: fx.CreateResponse) -> None:
 def say(core: SessionCore, command: fx.Say) -> None:
     """A text is to be spoken, instead of what is being said."""
     cutting.cut(core, "request")
-    core.expect(ours=True)
+    turns.settle(core)
+    core.expect(ours=True, asked=command)
     core.out.append(fx.Speak(command.text))
 
 
@@ -66,6 +67,7 @@ def interrupt(core: SessionCore, _: fx.Interrupt) -> None:
     """Silence, now."""
     core.replies.pending = None
     cutting.cut(core, "request")
+    turns.settle(core)
 
 
 def session_updated(core: SessionCore, event: ev.SessionUpdated) -> None:
@@ -84,8 +86,8 @@ def close(core: SessionCore, command: fx.Close) -> None:
     """The end. Nothing is applied after it."""
     cutting.cut(core, "request", tell_provider=False)
     user.drop_turn(core)
-    core.connected = False
+    core.connected = core.recovering = False
     core.user_speaking = False
-    core.clear_timer("response", "stall", "playout")
+    core.clear_timer("response", "stall", "playout", "rotation")
     core.emit(ev.ConversationEnded, conversation_id=core.conversation.id, reason=command.reason)
     core.go("closed")

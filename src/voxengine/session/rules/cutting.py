@@ -8,7 +8,7 @@ from voxengine import events as ev
 from voxengine.conversation import Item
 from voxengine.session import effects as fx
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import assistant, tools
+from voxengine.session.rules import assistant, tools, turns
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -36,6 +36,8 @@ def cut(
     if reply is None and not cut_short:
         return False
     continued = reason == "speech" and not _perceived(core, reply, heard)
+    if reason == "speech" and not continued:
+        turns.settle(core)
     if reply is not None:
         _call_off(core, reply, reason, tell_provider, cancelled)
     for item in cut_short:
@@ -70,9 +72,15 @@ def _call_off(
     tell_provider: bool,
     cancelled: ev.ResponseCancelled | None,
 ) -> None:
-    begun = reply.state is ReplyState.ACTIVE
+    begun, due = reply.state is ReplyState.ACTIVE, reply.state is ReplyState.DUE
     tools.call_off(core, reply, reason, tell_provider)
     core.replies.void(reply)
+    by_itself = cancelled is not None or (
+        reason == "speech" and core.capabilities.self_interrupting
+    )
+    told = tell_provider and core.connected and not by_itself
+    if due and reply.ours and told:
+        _take_back(core)
     if not begun:
         return
     why = (
@@ -83,11 +91,16 @@ def _call_off(
         else "client_cancelled"
     )
     core.emit(ev.ResponseCancelled, response_id=reply.id, reason=why)
-    by_itself = cancelled is not None or (
-        reason == "speech" and core.capabilities.self_interrupting
-    )
-    if tell_provider and core.connected and not by_itself:
+    if told:
         core.out.append(fx.CancelResponse(reply.id))
+
+
+def _take_back(core: SessionCore) -> None:
+    """What we have asked for, and what has not begun, is not wanted any more."""
+    if core.capabilities.cancel:
+        core.out.append(fx.CancelResponse())
+    if not (core.capabilities.cancel and core.capabilities.cancel_requested):
+        core.replies.to_stop += 1
 
 
 def _cut_item(
@@ -101,7 +114,8 @@ def _cut_item(
         core.conversation.changed(item)
     else:
         core.conversation.remove(item.id)
-    if tell_provider and core.connected and core.capabilities.truncate:
+    known_there = core.connected and item.id in core.own_items
+    if tell_provider and known_there and core.capabilities.truncate:
         core.out.append(fx.Truncate(item.id, item.heard_ms, item.text))
 
 

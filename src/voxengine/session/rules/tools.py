@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from voxengine import events as ev
+from voxengine.conversation import Item
 from voxengine.session import effects as fx
+from voxengine.session.calls import Call
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import assistant, with_fields
+from voxengine.session.rules import assistant, outage, with_fields
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -26,29 +30,34 @@ def function_invoked(core: SessionCore, event: ev.FunctionInvoked) -> None:
     if reply is None:
         return
     event = with_fields(event, response_id=reply.id)
-    earlier = core.calls.output_in_turn(event, reply.turn_id)
-    call = core.calls.open(event, reply.turn_id)
+    call = core.calls.open(event, reply)
+    event = with_fields(event, call_id=call.call_id)
+    twin = core.calls.twin(call)
     core.add(core.calls.item_of(call, core.new_id("item"), event.arguments))
     reply.had_calls = True
     reply.open_calls.add(event.call_id)
     core.out.append(event)
-    if earlier is None:
+    if twin is None:
         core.out.append(fx.RunTool(event.call_id, event.name, event.arguments))
+    elif twin.output is None:
+        # It is still running: another connection, which does not know of it, has asked for it again.
+        call.leader = twin.call_id
+        twin.followers.append(call.call_id)
     else:
         # The user went on speaking after the call had run: it is not run twice for one turn.
-        tool_finished(core, fx.ToolFinished(event.call_id, earlier))
+        tool_finished(core, fx.ToolFinished(event.call_id, twin.output))
 
 
 def function_cancelled(core: SessionCore, event: ev.FunctionCancelled) -> None:
     """The provider takes a call back."""
-    call = core.calls.cancel(event.call_id)
+    known = core.calls.get(event.call_id)
+    call = core.calls.cancel(known.call_id) if known is not None else None
     if call is None:
         return
-    reply = core.replies.get(call.response_id)
-    if reply is not None:
-        reply.open_calls.discard(event.call_id)
-    core.out.append(fx.CancelTool(event.call_id))
-    core.out.append(with_fields(event, name=call.name))
+    if call.reply is not None:
+        call.reply.open_calls.discard(call.call_id)
+    _stop(core, call)
+    core.out.append(with_fields(event, call_id=call.call_id, name=call.name))
 
 
 def tool_finished(core: SessionCore, report: fx.ToolFinished) -> None:
@@ -56,7 +65,8 @@ def tool_finished(core: SessionCore, report: fx.ToolFinished) -> None:
     call = core.calls.finish(report.call_id)
     if call is None:
         return
-    core.add(core.calls.result_of(call, core.new_id("item"), report.output), after=call.item_id)
+    result = core.calls.result_of(call, core.new_id("item"), report.output)
+    core.add(result, after=call.item_id)
     facts: dict[str, Any] = {
         "call_id": report.call_id,
         "name": call.name,
@@ -66,17 +76,47 @@ def tool_finished(core: SessionCore, report: fx.ToolFinished) -> None:
         core.emit(ev.FunctionCompleted, output=report.output, **facts)
     else:
         core.emit(ev.FunctionFailed, code=report.code, error=report.error or report.code, **facts)
-    reply = core.replies.get(call.response_id)
+    reply = (
+        call.reply if call.reply is not None and call.reply.state is not ReplyState.VOID else None
+    )
     if core.connected:
-        core.out.append(fx.SendToolResult(report.call_id, report.output, best_effort=reply is None))
-    if reply is None:
-        return
-    reply.open_calls.discard(report.call_id)
-    if reply.open_calls:
-        return
-    if reply.state is ReplyState.DONE:
-        reply.awaits_continuation = core.capabilities.continues_after_tool
-        assistant.after(core, reply)
+        _tell(core, call, result, best_effort=reply is None)
+    for follower in call.followers:
+        tool_finished(core, msgspec.structs.replace(report, call_id=follower))
+    if reply is not None:
+        reply.open_calls.discard(report.call_id)
+        if not reply.open_calls:
+            _all_returned(core, reply, known_there=call.leg == core.calls.leg)
+
+
+def _tell(core: SessionCore, call: Call, result: Item, best_effort: bool) -> None:
+    """Let the provider know of a result; one whose call came over another connection, of the call as well."""
+    if call.leg == core.calls.leg:
+        core.out.append(fx.SendToolResult(call.vendor_id, result.output or "", best_effort))
+    elif call.followers:
+        pass  # that connection has made the call, too
+    elif core.capabilities.history == "items":
+        core.out.append(fx.TellItems((call.item_id, result.id)))
+    elif core.capabilities.system_messages:
+        words = f"The call of the tool {call.name!r} has returned: {result.output}"
+        core.out.append(fx.SendText(words, "system"))
+    else:
+        core.warn(
+            "tool_result_not_told",
+            f"the result of {call.name!r} cannot be told to provider {core.provider!r}, which did not make the call",
+        )
+
+
+def _all_returned(core: SessionCore, reply: Reply, known_there: bool) -> None:
+    if core.recovering:
+        if reply.state is ReplyState.DONE and reply is core.replies.current:
+            outage.owe(core, reply)
+    elif reply.state is ReplyState.DONE:
+        if known_there:
+            reply.awaits_continuation = core.capabilities.continues_after_tool
+            assistant.after(core, reply)
+        else:
+            go_on(core, reply)
     elif core.capabilities.continues_after_tool and not core.user_speaking:
         _watch(core, reply)
 
@@ -103,11 +143,17 @@ def call_off(core: SessionCore, reply: Reply, reason: str, tell_provider: bool) 
         call = core.calls.cancel(call_id)
         if call is None:
             continue
-        core.out.append(fx.CancelTool(call_id))
+        _stop(core, call)
         core.emit(ev.FunctionCancelled, call_id=call_id, name=call.name, reason=reason)
-        if tell_provider and core.connected:
-            core.out.append(fx.SendToolResult(call_id, CANCELLED, best_effort=True))
+        if tell_provider and core.connected and call.leg == core.calls.leg:
+            core.out.append(fx.SendToolResult(call.vendor_id, CANCELLED, best_effort=True))
     reply.open_calls.clear()
+
+
+def _stop(core: SessionCore, call: Call) -> None:
+    if call.leader is not None:
+        core.calls.cancel(call.leader)
+    core.out.append(fx.CancelTool(call.leader or call.call_id))
 
 
 def _watch(core: SessionCore, reply: Reply) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voxengine import events as ev
 from voxengine.session import effects as fx
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import assistant, tools
+from voxengine.session.rules import assistant, outage, turns
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -25,14 +25,23 @@ def timer_fired(core: SessionCore, timer: fx.TimerFired) -> None:
         _response_late(core)
     elif timer.name == "stall":
         _maybe_stalled(core)
+    elif timer.name == "rotation" and core.rotation is not None:
+        again = core.rotation.look_again(core.now)
+        if again is not None:
+            core.out.append(fx.SetTimer("rotation", again))
+
+
+def rotation_failed(core: SessionCore, report: fx.RotationFailed) -> None:
+    """The connection that was to take over did not; the present one is still there."""
+    if core.rotation is not None:
+        core.out.append(fx.SetTimer("rotation", core.rotation.failed(core.now, report.busy)))
 
 
 def call_failed(core: SessionCore, _: fx.CallFailed) -> None:
     """What was to be answered has not reached the provider."""
     reply = core.replies.in_flight
     if reply is not None and reply.state is ReplyState.DUE:
-        core.replies.void(reply)
-        core.replies.stop_next = False
+        core.replies.withdraw(reply)
         core.clear_timer("response")
 
 
@@ -52,15 +61,20 @@ def error(core: SessionCore, event: ev.ErrorGeneral) -> None:
 
 
 def connection_lost(core: SessionCore, event: ev.ConnectionLost) -> None:
-    """The provider is gone."""
+    """The provider is gone; for good, unless the runner can do something about it."""
+    if core.recovering:
+        return
     core.out.append(event)
-    _unplug(core, "the connection was lost")
+    if core.options.recovers:
+        outage.begin(core)
+    else:
+        outage.unplug(core, "the connection was lost")
 
 
 def connection_closed(core: SessionCore, event: ev.ConnectionClosed) -> None:
     """The provider was closed at our wish."""
     core.out.append(event)
-    _unplug(core, "the connection was closed")
+    outage.unplug(core, "the connection was closed")
 
 
 def _played(core: SessionCore) -> None:
@@ -87,9 +101,11 @@ def _response_late(core: SessionCore) -> None:
     reply = core.replies.in_flight
     if reply is None:
         return
-    if reply.awaits_continuation and not reply.asked_again:
+    if (reply.awaits_continuation or reply.in_doubt) and not reply.asked_again:
         reply.asked_again = True
-        core.warn("response_late", "no answer came after a tool call; asking for it again")
+        core.replies.to_stop = 0
+        after = "a tool call" if reply.awaits_continuation else "a response that was called off"
+        core.warn("response_late", f"no answer came after {after}; asking for it again")
         core.out.append(fx.RequestResponse())
         core.set_timer("response", core.options.response_timeout)
         return
@@ -127,21 +143,7 @@ def _give_up(core: SessionCore, reply: Reply, code: str, words: str) -> None:
         core.out.append(fx.CancelResponse(reply.id))
     core.emit(ev.ErrorGeneral, code=code, error=f"{core.provider}: {words}", recoverable=True)
     core.replies.void(reply)
+    core.replies.to_stop = 0
+    turns.settle(core)
     core.clear_timer("response", "stall")
     assistant.ask_pending(core)
-
-
-def _unplug(core: SessionCore, why: str) -> None:
-    """No provider any more. What was received goes on playing; what was asked for will not come."""
-    core.connected = False
-    core.user_speaking = False
-    reply = core.replies.open
-    if reply is not None:
-        tools.call_off(core, reply, "connection", tell_provider=False)
-        if reply.state is ReplyState.ACTIVE:
-            assistant.finish(core, reply, "incomplete")
-            core.emit(ev.ResponseError, response_id=reply.id, code="connection", error=why)
-        core.replies.void(reply)
-    core.replies.pending = None
-    core.replies.stop_next = False
-    core.clear_timer("response", "stall")

@@ -9,7 +9,7 @@ from voxengine.conversation import Item
 from voxengine.session import effects as fx
 from voxengine.session.latency import TurnLatency
 from voxengine.session.replies import ReplyState
-from voxengine.session.rules import cutting, with_fields
+from voxengine.session.rules import cutting, turns, with_fields
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
 
 def speech_started(core: SessionCore, event: ev.VadSpeechStarted) -> None:
     """The user speaks: whatever the assistant was about to say is cut short."""
-    core.out.append(event)
+    item_id = turns.our_id(core, event.item_id, begins=True)
+    core.out.append(with_fields(event, item_id=item_id))
     continued = cutting.cut(core, "speech")
     core.clear_timer("response")
     core.user_speaking = True
     if core.capabilities.self_interrupting:
         core.replies.stop_next = False  # it has stopped by itself what we did not hear of yet
     current = core.conversation.get(core.turn_id)
-    known = core.conversation.get(event.item_id)
-    if known is None and event.item_id is None and current is not None:
+    known = core.conversation.get(item_id)
+    if known is None and item_id is None and current is not None:
         known = current if continued or current.status == "in_progress" else None
     if known is None:
         _forget_if_empty(core, current)
-        known = core.add(Item(id=event.item_id or core.new_id("item"), role="user"))
+        known = core.add(Item(id=item_id or core.new_id("item"), role="user"))
     known.status = "in_progress"
     core.turn_id = known.id
+    turns.keep(core, known, event.audio_ms)
     core.speech_from_ms = event.audio_ms
 
 
@@ -43,7 +45,7 @@ def speech_ended(core: SessionCore, event: ev.VadSpeechEnded) -> None:
         item.audio_ms += max(0.0, event.audio_ms - core.speech_from_ms)
     core.speech_from_ms = None
     core.latency = TurnLatency(end_of_speech=core.now - event.lag_ms / 1000)
-    core.out.append(event)
+    core.out.append(with_fields(event, item_id=turns.our_id(core, event.item_id)))
 
 
 def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
@@ -51,10 +53,16 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
     core.user_speaking = False
     item = user_item(core, event.item_id)
     core.turn_id = item.id
+    turns.over(core, item, event.audio_ms)
     end_turn(core)
     core.latency.mark("turn_decided", core.now)
-    core.out.append(with_fields(event, item_id=item.id))
-    if core.manual_turns:
+    if item.id not in core.detected:  # another connection hears a turn again that was told of
+        core.detected.add(item.id)
+        core.out.append(with_fields(event, item_id=item.id))
+    if core.manual_turns or not core.capabilities.answers:
+        due = core.replies.in_flight
+        if due is not None and due.state is ReplyState.DUE:
+            due.turn_id = item.id  # it was asked for right after this turn was committed
         return
     if core.replies.open is None and core.replies.pending == fx.CreateResponse():
         core.replies.pending = None  # the answer to this turn is as good
@@ -70,6 +78,10 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
 def transcript_partial(core: SessionCore, event: ev.TranscriptPartial) -> None:
     """What has been said so far."""
     item = user_item(core, event.item_id)
+    if len(event.text) < len(item.text) and item.text.startswith(event.text):
+        return  # another connection hears again what is known
+    if item.status == "in_progress":
+        turns.keep(core, item, None)
     item.text = event.text
     core.out.append(with_fields(event, item_id=item.id))
 
@@ -84,6 +96,7 @@ def transcript_completed(core: SessionCore, event: ev.TranscriptCompleted) -> No
         core.conversation.changed(item)
         return
     item.status = "completed"
+    core.transcribed.add(item.id)
     if event.text.strip() or _is_answered(core, item):
         core.conversation.changed(item)
     else:
@@ -101,6 +114,7 @@ def transcript_failed(core: SessionCore, event: ev.TranscriptFailed) -> None:
 
 def user_item(core: SessionCore, item_id: str | None) -> Item:
     """The user's item of that id; made at the place of its turn if we did not know of it."""
+    item_id = turns.our_id(core, item_id)
     item = core.conversation.get(item_id if item_id is not None else core.turn_id)
     if item is not None:
         return item
@@ -146,6 +160,5 @@ def _expect_no_answer(core: SessionCore, item: Item) -> None:
         and not reply.ours
         and reply.turn_id == item.id
     ):
-        core.replies.void(reply)
-        core.replies.stop_next = False
+        core.replies.withdraw(reply)
         core.clear_timer("response")

@@ -74,6 +74,7 @@ def all_checks() -> dict[str, Check]:
         session,
         speech,
         tools,
+        wire,
     )
 
     return dict(_CHECKS)

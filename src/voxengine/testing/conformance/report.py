@@ -29,6 +29,9 @@ class ConformanceReport(msgspec.Struct):
 
     provider: str
     results: list[CheckResult] = []
+    #: What went over the wire to an emulator, and what its judge found: `client_events` (how many types were sent),
+    #: `server_events_sent`, `server_events_valid`, `oracle`. Empty where there was none.
+    wire: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[CheckResult]:
         return iter(self.results)
@@ -57,12 +60,13 @@ class ConformanceReport(msgspec.Struct):
 
     @property
     def ok(self) -> bool:
-        """Whether none failed, and some passed."""
-        return not self.failed and self.passed > 0
+        """Whether none failed, some passed, and nothing on the wire was wrong."""
+        return not self.failed and self.passed > 0 and not self.wire.get("violations")
 
     def figures(self) -> dict[str, Any]:
         """The counts, and the reasons of what failed or was skipped, as JSON can hold them."""
         return {
+            **self.wire,
             "suite_passed": self.passed,
             "suite_failed": self.failed,
             "suite_skipped": self.skipped,
@@ -76,4 +80,5 @@ class ConformanceReport(msgspec.Struct):
         ]
         lines += [f"  FAILED  {r.name}: {r.reason}" for r in self.of("failed")]
         lines += [f"  skipped {r.name}: {r.reason}" for r in self.of("skipped")]
+        lines += [f"  WIRE    {words}" for words in self.wire.get("wrong", ())]
         return "\n".join(lines)

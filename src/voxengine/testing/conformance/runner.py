@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from voxengine.errors import ConfigurationError
@@ -48,6 +49,8 @@ def run_conformance(
         report.results.append(result)
         if on_result is not None:
             on_result(result)
+    if scenario.vendor is not None:
+        report.wire = scenario.vendor.figures()
     return report
 
 
@@ -91,16 +94,20 @@ def run_check(check: Check, name: str, config: Mapping[str, Any], scenario: Scen
         NotOffered: it does not apply to this provider.
     """
 
-    def make(settings: dict[str, Any]) -> BaseProvider:
-        return create_provider(name, merged({"api_key": SECRET}, scenario.config, config, settings))
-
     async def main() -> None:
-        case = Case(make, scenario)
-        _applies(check, make({}))
-        try:
+        async with AsyncExitStack() as stack:
+            found: Mapping[str, Any] = {}
+            if scenario.vendor is not None:
+                found = await stack.enter_async_context(scenario.vendor.open())
+
+            def make(settings: dict[str, Any]) -> BaseProvider:
+                settings = merged({"api_key": SECRET}, scenario.config, found, config, settings)
+                return create_provider(name, settings)
+
+            _applies(check, make({}))
+            case = Case(make, scenario)
+            stack.push_async_callback(case.close)
             await check.function(case)
-        finally:
-            await case.close()
 
     with asyncio.Runner(loop_factory=lambda: _loop(scenario.virtual)) as runner:
         runner.run(main())

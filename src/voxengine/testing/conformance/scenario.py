@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from voxengine.audio.formats import AudioFormat
 
-__all__ = ["Scenario", "Speech", "scenario_for"]
+__all__ = ["Scenario", "Speech", "Vendor", "scenario_for"]
 
 #: A recording (the path of a WAV file), words to be said with `voxengine.audio.signal`, or a function that makes audio.
 Speech: TypeAlias = "str | os.PathLike[str] | Callable[[AudioFormat], bytes]"
@@ -31,11 +32,25 @@ WEATHER = {
 }
 
 
+class Vendor(Protocol):
+    """What stands in for the vendor: a service on this machine that speaks its wire, and judges what it is told."""
+
+    def open(self) -> AbstractAsyncContextManager[Mapping[str, Any]]:
+        """Start it, on the running loop; gives the settings with which the provider finds it."""
+
+    def figures(self) -> dict[str, Any]:
+        """What was said to it and by it so far, and how much of that its judge found valid."""
+
+
 class Scenario(msgspec.Struct, kw_only=True):
     """The words of the suite. A provider that needs other words for the same effect has a scenario of its own."""
 
     #: Settings that the provider needs, beside those that it is checked with.
     config: dict[str, Any] = {}
+    #: What the provider is connected to, started anew for each check; None: nothing, or the vendor itself.
+    vendor: Vendor | None = None
+    #: Messages in the vendor's own words that it has to take, where the provider lets them through.
+    own_words: tuple[dict[str, Any], ...] = ()
     #: A text that gets a short spoken answer.
     hello: str = "Hello there"
     #: A text that gets an answer of at least 10 seconds.
@@ -73,25 +88,30 @@ class Scenario(msgspec.Struct, kw_only=True):
 def scenario_for(name: str) -> Scenario:
     """The scenario of a built-in provider, the general one for all others."""
     if name == "mock":
-        return Scenario(config=_mock_config())
+        return Scenario(config=_mock_config(), own_words=({"type": "mock.note"},))
     if name in ("local", "cascade"):
         return _local()
-    return Scenario(virtual=False)
+    from voxengine.testing.conformance.vendors import emulated
+
+    return emulated(name) or Scenario(virtual=False)
 
 
 def _mock_config() -> dict[str, Any]:
+    return {"mock_responses": scripted_answers()}
+
+
+def scripted_answers() -> dict[str, Any]:
+    """What a scripted vendor answers to the general scenario, in the form of the mock's script."""
     paris = {"name": "get_weather", "arguments": {"city": "Paris"}}
     rome = {"name": "get_weather", "arguments": {"city": "Rome"}}
     default = Scenario()
     assert default.tool is not None
     assert default.two_tools is not None
     return {
-        "mock_responses": {
-            default.hello: "Hi there! How can I help?",
-            default.long: LONG,
-            default.tool: {"tool": paris, "then": "In Paris: {output}"},
-            default.two_tools: {"tools": [paris, rome], "then": "Compared: {output}"},
-        }
+        default.hello: "Hi there! How can I help?",
+        default.long: LONG,
+        default.tool: {"tool": paris, "then": "In Paris: {output}"},
+        default.two_tools: {"tools": [paris, rome], "then": "Compared: {output}"},
     }
 
 

@@ -1,0 +1,154 @@
+"""The provider: what is said to OpenAI's Live API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from voxengine import events as ev
+from voxengine.conversation.items import Item
+from voxengine.errors import MessageError, UnsupportedFeatureError
+from voxengine.providers.openai_live import codec
+from voxengine.providers.openai_live import session as shape
+from voxengine.providers.openai_live.connection import LiveConnection
+
+__all__ = ["OpenAILiveProvider"]
+
+#: Settings that are ours alone, and so can be changed at any time.
+_LOCAL = frozenset({"transcription", "partials"})
+
+
+class OpenAILiveProvider(LiveConnection):
+    """OpenAI Live: a model that listens while it speaks, and decides by itself when to do which.
+
+    The API has no turns, no responses and no commands for them. So the beginnings and ends that this provider tells of
+    are its own reading of what is said (`voxengine.providers.openai_live.turns`), and a response cannot be asked for,
+    called off or truncated: `interrupt` raises while one is under way. The session above stops playing it all the same.
+
+    The user's words can only be spoken. A text of the role "system" becomes an instruction. An earlier conversation is
+    given before `connect`, or not at all.
+
+    The model calls no functions. It hands over tasks, without naming one and without a text: what is to be done is what
+    was said. A task is told as a call of the tool "delegate" with the arguments {"task": the user's last words}; the
+    result goes back as commentary, which the model puts into words of its own.
+
+    Usage is the length of the session in seconds, as it is billed: `input_audio_seconds` of `UsageUpdated`, the output
+    having none.
+
+    Settings beside those of every provider: `endpoint`, `headers`, `proxy`, `ssl_context`, `token_provider`, and
+    `session`, a dict of the vendor's own settings (`store`, `delegation`, `triggers`, ...).
+    """
+
+    capabilities = shape.CAPABILITIES
+
+    async def send_audio(self, audio_data: bytes) -> None:
+        """Send what the user's microphone heard, in the format of `get_audio_format`."""
+        socket = self._open_socket()
+        self.check_audio(audio_data)
+        if audio_data:
+            socket.send_audio(codec.encode_audio(audio_data), len(audio_data))
+
+    async def send_text(self, text: str, role: str = "user") -> None:
+        """Give the model an instruction (role "system"). It is not answered.
+
+        Raises:
+            UnsupportedFeatureError: another role. The API takes words of the user and of the assistant only as speech,
+                or before the session starts.
+        """
+        socket = self._open_socket()
+        if role != "system":
+            raise self.unsupported(f"words of the {role} in writing, once the session has started")
+        if not isinstance(text, str) or not text:
+            raise MessageError("a text is a string that is not empty", provider=self.name)
+        for piece in shape.pieces(text):
+            socket.send_text(codec.encode_append("instructions", piece))
+
+    async def interrupt(self) -> None:
+        """Without a response under way, nothing happens.
+
+        Raises:
+            UnsupportedFeatureError: one is. The model stops by itself when it hears the user; it cannot be told to.
+        """
+        self._open_socket()
+        if self._turns.response_id is not None:
+            raise self.unsupported("calling off what the model says")
+
+    async def configure_session(self, config: Mapping[str, Any]) -> None:
+        """Change `transcription` or `partials`.
+
+        Raises:
+            UnsupportedFeatureError: anything else, which is settled when the session starts.
+        """
+        self._open_socket()
+        fixed = [name for name in config if name not in _LOCAL]
+        if fixed:
+            raise self.unsupported(f"a change of {', '.join(fixed)} once the session has started")
+        self.config.update(**dict(config))
+        self._set_local()
+        self.emit(ev.SessionUpdated(settings=dict(config), **self.meta()))
+
+    async def add_conversation_history(self, items: Sequence[Item]) -> None:
+        """Give it an earlier conversation, before `connect`. Of a long one, the end is told.
+
+        Raises:
+            MessageError: it comes too late (`history_late`).
+        """
+        if not items:
+            return
+        if self._started is not None:
+            raise MessageError(
+                "an earlier conversation is given before the connection is opened",
+                provider=self.name,
+                code="history_late",
+            )
+        self._history += items
+
+    async def send_tool_result(self, call_id: str, output: str) -> None:
+        """Tell it how a task went. Of a long result, the end is what it is asked to say, and the rest what it knows.
+
+        Raises:
+            MessageError: no task of that id is waiting (`unknown_call`).
+        """
+        socket = self._open_socket()
+        if call_id not in self._tasks:
+            raise MessageError(
+                f"no task {call_id!r} is waiting for a result",
+                provider=self.name,
+                code="unknown_call",
+            )
+        del self._tasks[call_id]
+        *silent, spoken = shape.pieces(output)
+        for piece in silent:
+            socket.send_text(codec.encode_append("thinking", piece, call_id))
+        socket.send_text(codec.encode_append("commentary", spoken, call_id))
+
+    async def send_event(self, event: Mapping[str, Any]) -> None:
+        """Send a message in the vendor's own words.
+
+        Raises:
+            MessageError: it has no type, or is nothing that JSON can hold.
+        """
+        socket = self._open_socket()
+        if not isinstance(event.get("type"), str):
+            raise MessageError("an event has a type", provider=self.name)
+        try:
+            message = codec.encode_event(event)
+        except (TypeError, ValueError, msgspec.EncodeError) as failure:
+            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
+        socket.send_text(message)
+
+    async def get_usage(self) -> dict[str, Any] | None:
+        """The model, the seconds of the session so far, and how full its context is (0 to 1), where that is known."""
+        used: dict[str, Any] = {
+            "model": self.config.model or shape.DEFAULT_MODEL,
+            "input_audio_seconds": self._seconds,
+        }
+        if self._context_ratio is not None:
+            used["context_usage_ratio"] = self._context_ratio
+        return used
+
+    def unsupported(self, what: str) -> UnsupportedFeatureError:
+        """The error for something that the API cannot do."""
+        return UnsupportedFeatureError(f"OpenAI Live does not offer {what}", provider=self.name)

@@ -1,0 +1,213 @@
+"""Keeps a session connected: opens another connection when the present one is lost, and before it would be ended.
+
+What to try when is decided by `Recovery` and, in the core, by `Rotation`; this is the task that does it. At most one is
+under way. A connection that is not needed any more is closed beside all else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from voxengine.errors import ConnectionError, SessionClosedError, VoiceEngineError
+from voxengine.events import ConnectionLost, ConnectionReconnecting, ProviderEvent, SystemWarning
+from voxengine.session import effects as fx
+from voxengine.session.core import SessionCore
+from voxengine.session.leg import Leg
+from voxengine.session.recovery import Attempt, GiveUp, Recovery, Step
+
+__all__ = ["Continuity", "Owner"]
+
+#: The reason of a change of connections that was planned.
+ROTATION = "rotation"
+
+
+class Owner(Protocol):
+    """What the task needs of the session."""
+
+    core: SessionCore
+
+    @property
+    def current_leg(self) -> Leg | None:
+        """The leg at work, in whatever state."""
+
+    def stand_in(self) -> Leg:
+        """Another leg of the same provider, which is not open yet."""
+
+    async def open_stand_in(self, leg: Leg, budget: float | None) -> None:
+        """Connect it, and tell it the conversation."""
+
+    def take_over(self, leg: Leg, reason: str, attempts: int, outage_ms: float) -> None:
+        """Let it be the leg at work."""
+
+    def apply(self, command: fx.Command) -> None:
+        """Give the core a report."""
+
+    def show(self, event: ProviderEvent) -> None:
+        """Tell the application."""
+
+
+class Continuity:
+    """One for each session, as long as that lasts."""
+
+    def __init__(self, owner: Owner, recovery: Recovery, now: Callable[[], float]) -> None:
+        self._owner = owner
+        self._recovery = recovery
+        self._now = now
+        self._task: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        #: What came of the outage: None, or why the connection was not restored.
+        self._outcome: asyncio.Future[VoiceEngineError | None] | None = None
+        self._lost: ConnectionLost | None = None
+
+    def connected(self) -> None:
+        """A connection was opened by the application's wish; what was under way here is of no use any more."""
+        self._stop_task()
+        self._recovery.connected(self._now())
+
+    # -- an outage
+
+    def lost(self, leg: Leg, event: ConnectionLost) -> None:
+        """The leg at work is lost, and the core waits for another."""
+        self._stop_task()
+        self._lost = event
+        self._outcome = asyncio.get_running_loop().create_future()
+        why = event.error or event.reason or event.code
+        step = self._recovery.lost(self._now(), leg.worked, event.code, why, event.retryable)
+        if isinstance(step, GiveUp):
+            self._give_up(step)
+        else:
+            self.retire(leg)
+            self._start(self._recover(step, event.code), "reconnect")
+
+    async def outcome(self) -> None:
+        """Wait until the outage is over.
+
+        Raises:
+            ConnectionError: it does not end well.
+            SessionClosedError: the session was closed.
+        """
+        if self._outcome is not None:
+            failure = await asyncio.shield(self._outcome)
+            if failure is not None:
+                raise failure
+
+    def overtake(self) -> tuple[int, float]:
+        """The application goes on with another provider: attempts and milliseconds of outage so far."""
+        self._stop_task()
+        outage = self._recovery.restored(self._now())
+        return self._recovery.attempts, outage * 1000
+
+    def settled(self, failure: VoiceEngineError | None = None) -> None:
+        """There is a connection again, or there will be none."""
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_result(failure)
+
+    async def _recover(self, step: Step, code: str) -> None:
+        while isinstance(step, Attempt):
+            self._tell(step)
+            if step.delay:
+                await asyncio.sleep(step.delay)
+            leg: Leg | None = None
+            try:
+                leg = self._owner.stand_in()
+                await self._owner.open_stand_in(leg, step.deadline - self._now())
+                leg.check()
+            except Exception as failure:
+                was_open = leg is not None and leg.lost is not None
+                step = self._recovery.failed(self._now(), failure, was_open)
+                continue
+            self._task = None  # what follows may be lost again, and begin another
+            attempts, outage = self._recovery.attempts, self._recovery.restored(self._now())
+            self._owner.take_over(leg, code, attempts, outage * 1000)
+            return
+        self._task = None
+        self._give_up(step)
+
+    def _tell(self, step: Attempt) -> None:
+        old = self._owner.current_leg
+        self._owner.show(
+            ConnectionReconnecting(
+                attempt=step.number,
+                delay_s=round(step.delay, 3),
+                code=step.code,
+                reason=step.reason,
+                **(old.provider.meta() if old is not None else {}),
+            )
+        )
+
+    def _give_up(self, step: GiveUp) -> None:
+        name = self._owner.core.provider
+        error = ConnectionError(
+            f"the connection to provider {name!r} is lost: {step.reason}",
+            provider=name,
+            code=step.code,
+            retryable=False,
+        )
+        self._owner.apply(fx.GaveUp(step.code, step.reason))
+        self.settled(error)
+
+    # -- a planned change
+
+    def rotate(self) -> None:
+        """Another connection is to take over from the leg at work, which is all right."""
+        if self._task is None:
+            self._start(self._rotate(), "rotate")
+        else:
+            self._owner.apply(fx.RotationFailed(busy=True))
+
+    async def _rotate(self) -> None:
+        owner = self._owner
+        old, leg = owner.current_leg, owner.stand_in()
+        try:
+            await owner.open_stand_in(leg, None)
+            if old is not None:
+                await old.outbox.flush()
+            leg.check()
+        except VoiceEngineError as failure:
+            await leg.close(quiet=True)
+            words = f"a fresh connection could not be opened, the present one is kept: {failure}"
+            owner.show(SystemWarning(code="rotation_failed", message=words, **leg.provider.meta()))
+            self._task = None
+            owner.apply(fx.RotationFailed())
+            return
+        except BaseException:
+            await leg.close(quiet=True)
+            raise
+        core, self._task = owner.core, None
+        if core.rotation is None or not core.rotation.fits(self._now(), core.quiet, core.answering):
+            self.retire(leg)
+            owner.apply(fx.RotationFailed(busy=True))
+            return
+        self._recovery.connected(self._now())
+        owner.take_over(leg, ROTATION, 1, 0.0)
+        if old is not None:
+            self.retire(old)
+
+    # -- tasks
+
+    def _start(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        self._task = asyncio.get_running_loop().create_task(work, name=f"voxengine-{what}")
+
+    def _stop_task(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    def retire(self, leg: Leg) -> None:
+        """Close a leg that is not needed any more."""
+        leg.retired = True
+        task = asyncio.get_running_loop().create_task(
+            leg.close(quiet=True), name="voxengine-retire"
+        )
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def close(self) -> set[asyncio.Task[None]]:
+        """The session ends; returns the tasks that have yet to."""
+        self._stop_task()
+        self.settled(SessionClosedError("the session was closed"))
+        return set(self._leaving)

@@ -1,0 +1,235 @@
+"""The user's audio that may be needed again: what has been said and not been answered yet.
+
+A connection can be lost in the middle of a turn, or before its answer. What the user said in it is then sent to the
+next connection. So the audio of a turn is kept until the turn is settled (answered, or known as text that another
+connection can be told), from shortly before its start, because voice activity is told late. While nobody speaks, only
+this pre-roll is held.
+
+Everything is bounded: of a turn, or of an outage, that lasts longer than the limit the oldest audio is dropped, and
+counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from voxengine.audio.formats import AudioFormat
+from voxengine.audio.level import first_audible_ms
+
+__all__ = ["LIMIT_MS", "PIECE_MS", "PRE_ROLL_MS", "TurnAudio"]
+
+#: What is held while nobody speaks: longer than it takes until speech is told of.
+PRE_ROLL_MS = 800.0
+#: The most that is held.
+LIMIT_MS = 30_000.0
+#: Audio is replayed in pieces of this length.
+PIECE_MS = 100.0
+#: What lies so shortly before the first sound belongs to it.
+_LEAD_MS = 300.0
+#: So much later at the latest it is told that somebody spoke.
+_TOLD_AFTER_MS = 3000.0
+
+
+class TurnAudio:
+    """Keeps the end of the stream of the user's audio; positions are bytes since its beginning.
+
+    `always` holds the audio of all that is not a turn yet, up to the limit: for a provider that does not tell when
+    speech begins.
+    """
+
+    __slots__ = (
+        "_away_from",
+        "_format",
+        "_frames",
+        "_heard_at",
+        "_held",
+        "_limit",
+        "_marks",
+        "_max",
+        "_open_from",
+        "_origin",
+        "_pre_roll",
+        "_start",
+        "always",
+        "lost_ms",
+    )
+
+    def __init__(
+        self,
+        format: AudioFormat,
+        *,
+        always: bool = False,
+        pre_roll_ms: float = PRE_ROLL_MS,
+        limit_ms: float = LIMIT_MS,
+    ) -> None:
+        self.always = always
+        self._format = format
+        self._pre_roll = format.n_bytes(pre_roll_ms)
+        self._max = format.n_bytes(limit_ms)
+        #: Whole frames as they came: keeping one costs a reference, not a copy.
+        self._frames: deque[bytes] = deque()
+        self._held = 0
+        self._start = 0
+        self._limit = self._pre_roll
+        #: Milliseconds that `begin` would have replayed, had they not been dropped.
+        self.lost_ms = 0.0
+        #: Where the turns begin that are not settled, by the id of their item.
+        self._marks: dict[str, int] = {}
+        #: What lies before this place belongs to a turn that is over.
+        self._open_from = 0
+        #: Since when nobody has listened; None while somebody does.
+        self._away_from: int | None = None
+        #: After an outage: where the stream will be when everything of it has surely been told of.
+        self._heard_at: int | None = None
+        #: Where the audio begins that the present connection got: its millisecond 0.
+        self._origin = 0
+        self._update()
+
+    def push(self, audio: bytes) -> None:
+        """The next audio of the stream, which was checked already."""
+        frames = self._frames
+        frames.append(audio)
+        held = self._held + len(audio)
+        while held > self._limit:
+            n = len(frames.popleft())
+            held -= n
+            self._start += n
+        self._held = held
+
+    # -- what the session core says
+
+    def keep(self, item_id: str, audio_ms: float | None = None) -> None:
+        """A turn has begun, at this millisecond of the audio that the connection got, if that is known."""
+        begin = self._end - self._pre_roll
+        if audio_ms is not None:
+            begin = min(begin, self._at(audio_ms - _LEAD_MS))
+        elif self.always:
+            begin = self._open_from
+        elif self._away_from is not None:
+            begin = self._origin
+        self._marks[item_id] = max(begin, self._open_from, self._start)
+        self._update()
+
+    def turn_ended(self, audio_ms: float | None = None) -> None:
+        """A turn is over: what comes from here on belongs to another."""
+        end = self._end if audio_ms is None else min(self._end, self._at(audio_ms))
+        self._open_from = max(self._open_from, end)
+        self._update()
+
+    def forget(self, item_id: str) -> None:
+        """A turn is settled."""
+        self._marks.pop(item_id, None)
+        self._update()
+
+    def clear(self) -> None:
+        """What is not a turn yet was thrown away by the application."""
+        self._open_from = self._end
+        self._update()
+
+    def attached(self) -> None:
+        """Another conversation partner listens from here on, and needs nothing of what was."""
+        self._away_from = self._heard_at = None
+        self._origin = self._open_from = self._end
+        self._update()
+
+    # -- an outage, and its end
+
+    def away(self) -> None:
+        """From here on nobody listens."""
+        self._update()
+        self._heard_at = None
+        if self._away_from is None:
+            self._away_from = self._end
+            self._update()
+
+    def begin(self) -> int:
+        """Where another connection has to begin.
+
+        That is at the first turn that is not settled, else shortly before the first sound that nobody listened to, else
+        at the end.
+        """
+        since = self._end if self._away_from is None else self._away_from
+        first = min(self._marks.values(), default=since)
+        self.lost_ms = self._format.duration_ms(max(0, self._start - first))
+        if self._marks:
+            begin = max(first, self._start)
+        else:
+            earliest = self._open_from if self.always else since - self._pre_roll
+            begin = self._first_sound(max(earliest, self._open_from, self._start))
+        self._origin = begin
+        return begin
+
+    def replayed(self) -> None:
+        """All of it was sent; somebody listens again, but has yet to tell what was said."""
+        self._heard_at = self._end + self._format.n_bytes(_TOLD_AFTER_MS)
+        self._update()
+
+    def pieces(self, begin: int, until: int | None = None) -> Iterator[bytes]:
+        """The audio from a place on, in pieces; what comes in while it is read is part of it."""
+        size = self._format.n_bytes(PIECE_MS)
+        place = begin
+        while place < (self._end if until is None else min(until, self._end)):
+            place = max(place, self._start)
+            stop = min(place + size, self._end if until is None else until)
+            yield self._slice(place, stop)
+            place = stop
+
+    @property
+    def turn_end(self) -> int:
+        """The place at which the last turn was over."""
+        return self._open_from
+
+    def ms_from(self, begin: int) -> float:
+        """How much audio there is from a place on."""
+        return self._format.duration_ms(max(0, self._end - max(begin, self._start)))
+
+    def __len__(self) -> int:
+        """Bytes that are held."""
+        return self._held
+
+    # -- inside
+
+    @property
+    def _end(self) -> int:
+        return self._start + self._held
+
+    def _at(self, audio_ms: float) -> int:
+        return self._origin + self._format.n_bytes(max(0.0, audio_ms))
+
+    def _update(self) -> None:
+        """Hold as much as is needed now."""
+        if self._heard_at is not None and self._end >= self._heard_at:
+            self._away_from = self._heard_at = None
+        needed = bool(self._marks) or self._away_from is not None or self.always
+        self._limit = self._max if needed else self._pre_roll
+        first = min(self._marks.values(), default=self._end)
+        if self.always:
+            first = min(first, self._open_from)
+        if self._away_from is not None:
+            first = min(first, self._away_from - self._pre_roll)
+        # What is before it was never needed, so that it is let go of and not lost.
+        first = min(first, self._end - self._pre_roll)
+        frames = self._frames
+        while frames and self._start + len(frames[0]) <= first:
+            n = len(frames.popleft())
+            self._held -= n
+            self._start += n
+
+    def _slice(self, begin: int, stop: int) -> bytes:
+        parts: list[bytes] = []
+        place = self._start
+        for frame in self._frames:
+            after = place + len(frame)
+            if after > begin:
+                parts.append(frame[max(0, begin - place) : stop - place])
+            if after >= stop:
+                break
+            place = after
+        return b"".join(parts)
+
+    def _first_sound(self, since: int) -> int:
+        audible = first_audible_ms(self._slice(since, self._end), self._format)
+        if audible is None:
+            return self._end
+        return max(since, since + self._format.n_bytes(audible) - self._format.n_bytes(_LEAD_MS))
