@@ -108,8 +108,7 @@ class VoiceEngine:
             ProviderError: the provider could not be connected; `code` says why.
             ConfigurationError, MissingDependencyError, ModelError: it could not even be made.
         """
-        session = self._session
-        while session is not None and session.recovering:
+        while (session := self._session) is not None and session.recovering:
             with contextlib.suppress(ProviderError, SessionClosedError):
                 await session.recovered()
         async with self._changing:
@@ -250,8 +249,7 @@ class VoiceEngine:
         kept = {name: value for name, value in settings.items() if name in _CHANGEABLE}
         self.config.with_changes(**kept)  # raises where a value is not allowed
         await session.update(settings, kept)
-        # Of what it has become meanwhile.
-        self.config = session.config = self.config.with_changes(**kept)
+        self.config = session.config
 
     async def switch_provider(self, name: str, config: VoiceEngineConfig | None = None) -> None:
         """Go on with another provider, which is told the conversation so far. Before `connect`: begin with it.
@@ -275,11 +273,15 @@ class VoiceEngine:
         else:
             config = config.with_changes(provider=name)
         async with self._changing:
-            if self._session is None:
+            session = self._session
+            if session is None:
                 await self._connect(config)
-            else:
-                await self._session.switch(config)
-            self.config = config
+                self.config = config
+                return
+            try:
+                await session.switch(config)
+            finally:  # it may be broken off after it was done
+                self.config = session.config
 
     def acknowledge_playback(self, item_id: str, played_ms: float) -> None:
         """Tell how much of an item's audio the listener's device has really played, if you know better than a clock."""

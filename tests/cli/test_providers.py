@@ -42,13 +42,33 @@ def rows(result: Result) -> dict[str, Any]:
     return {row["name"]: row for row in json.loads(result.stdout)["providers"]}
 
 
-def test_the_table_has_every_provider_and_every_capability(run: Run, vendor: str) -> None:
-    result = run("providers", env={"COLUMNS": "200"})
+def test_the_overview_has_a_line_for_every_provider(run: Run, vendor: str) -> None:
+    result = run("providers", env={"COLUMNS": "140"})
     assert result.exit_code == 0
-    for name in ("mock", "local", "cascade", vendor):
-        assert name in result.stdout
+    lines = result.stdout.splitlines()
+    for name in ("mock", "local", "cascade", "openai", "openai-live", "azure", "xai", "custom"):
+        assert sum(f"│ {name} " in line for line in lines) == 1
+    assert "SOME_VENDOR_API_KEY" in result.stdout
+    (openai,) = (line for line in lines if "│ openai " in line)
+    assert "60 min" in openai
+    assert "tokens" in openai
+
+
+def test_of_some_there_is_all_to_know(run: Run, vendor: str) -> None:
+    result = run("providers", "mock", "xai", env={"COLUMNS": "160"})
+    assert result.exit_code == 0
+    assert vendor not in result.stdout
     for field in Capabilities.__struct_fields__:
         assert field.replace("_", " ") in result.stdout
+    assert "pcm16 24, 8, 11.025, 16, 22.05, 32, 44.1, 48; g711_ulaw 8; g711_alaw 8" in " ".join(
+        result.stdout.replace("│", " ").split()
+    )
+
+
+def test_a_provider_that_there_is_not(run: Run) -> None:
+    result = run("providers", "openia")
+    assert result.exit_code == 2
+    assert "openai" in result.output
 
 
 def test_json(run: Run, vendor: str) -> None:
@@ -69,7 +89,7 @@ def test_a_key_that_is_set(run: Run, vendor: str) -> None:
 
 def test_markdown(run: Run, vendor: str) -> None:
     lines = run("providers", "--markdown").stdout.splitlines()
-    assert lines[0].startswith("| capability | `cascade` | `local` | `mock` |")
+    assert lines[0].startswith("| capability | `azure` | `cascade` | `custom` | `local` | `mock` |")
     assert set(lines[1]) <= set("|- ")
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert any("y\\|z" in line for line in lines)
@@ -88,7 +108,7 @@ def test_a_missing_extra_is_named_with_its_command(
     monkeypatch.setattr("importlib.metadata.version", version)
     local = rows(run("providers", "--json"))["local"]
     assert local["missing"] == ["pip install 'voxengine[local]'"]
-    assert "pip install 'voxengine[local]'" in run("providers", env={"COLUMNS": "200"}).stdout
+    assert "pip install 'voxengine[local]'" in run("providers", env={"COLUMNS": "160"}).stdout
 
 
 def test_a_provider_that_cannot_be_imported_has_a_row(

@@ -82,8 +82,8 @@ class Caller:
         self._microphone.cancel()
 
     async def _listen(self) -> None:
-        size = self.engine.config.input_format.n_bytes(FRAME_MS)
         while True:
+            size = self.engine.config.input_format.n_bytes(FRAME_MS)
             frame = bytes(self._words[:size]).ljust(size, b"\0")
             del self._words[:size]
             await self.engine.send_audio(frame)

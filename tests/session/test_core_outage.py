@@ -557,3 +557,16 @@ def test_in_any_order_nothing_is_told_twice_and_nothing_is_left_waiting(steps: l
     d.wait(120)
     assert d.core.state in ("idle", "listening")
     assert d.core.replies.in_flight is None
+
+
+def test_where_nothing_settles_a_turn_not_all_of_them_are_kept() -> None:
+    """Nobody answers, and no transcript comes: a long evening of such turns is no more than the last of them."""
+    d = Driver(Capabilities(vad_events=True, answers=False, history="items"), recovers=True)
+    for n in range(1000):
+        d.user_says(None, f"u{n}")
+    kept = [e.item_id for e in d.effects if isinstance(e, fx.KeepAudio)]
+    forgotten = [e.item_id for e in d.effects if isinstance(e, fx.ForgetAudio)]
+    assert kept == [f"u{n}" for n in range(1000)]
+    assert forgotten == kept[: len(forgotten)]
+    assert 0 < len(kept) - len(forgotten) < 20
+    assert len(d.core.kept) == len(kept) - len(forgotten)

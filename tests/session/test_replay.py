@@ -221,3 +221,54 @@ def test_keeping_a_frame_costs_next_to_nothing(held: str) -> None:
     keeping = min(timeit.repeat(lambda: add(frame), number=n, repeat=5))
     copying = min(timeit.repeat(lambda: bytearray(frame), number=n, repeat=5))
     assert keeping < 12 * copying
+
+
+def test_a_planned_change_of_connections_loses_nothing_however_long_it_takes() -> None:
+    """Nobody has told yet that somebody speaks; the new connection takes its time with the audio."""
+    audio = TurnAudio(FORMAT)
+    push(audio, quiet(5000) + loud(300))
+    begin = audio.begin()
+    audio.away(begin)
+    pieces = audio.pieces(begin)
+    sent = next(pieces)
+    push(audio, loud(5000))
+    sent += b"".join(pieces)
+    audio.replayed()
+    assert sent == quiet(300) + loud(5300)
+    push(audio, loud(1000))
+    # And if that one is lost before it has told of it, all is said once more.
+    audio.away()
+    assert replayed(audio) == quiet(300) + loud(6300)
+
+
+def test_a_turn_long_after_an_outage_begins_where_it_begins() -> None:
+    audio = TurnAudio(FORMAT)
+    push(audio, quiet(5000))
+    audio.away()
+    push(audio, quiet(1000))
+    assert replayed(audio) == b""
+    audio.replayed()
+    push(audio, quiet(20_000) + loud(300))
+    audio.keep("u1")
+    push(audio, loud(1000))
+    audio.away()
+    assert replayed(audio) == quiet(500) + loud(1300)
+
+
+def test_it_goes_on_in_another_format() -> None:
+    ulaw = AudioFormat("g711_ulaw", 8000)
+    audio = TurnAudio(FORMAT)
+    push(audio, quiet(5000) + loud(300))
+    audio.keep("u1", audio_ms=5000)
+    push(audio, loud(1000))
+    audio.away()
+    audio.change_format(ulaw)
+    begin = audio.begin()
+    assert audio.ms_from(begin) == pytest.approx(800 + 1000, abs=1)
+    audio.push(b"\x55" * 400)
+    assert b"".join(audio.pieces(begin)).endswith(b"\x55" * 400)
+    assert audio.ms_from(begin) == pytest.approx(1850, abs=1)
+    # The limits are those of the new format, and what is beyond them goes in small pieces.
+    for _ in range(600):
+        audio.push(b"\x55" * 400)
+    assert ulaw.duration_ms(len(audio)) == pytest.approx(LIMIT_MS, abs=100)

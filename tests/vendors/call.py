@@ -82,15 +82,16 @@ class Call:
 
     def __init__(
         self,
-        emulator: OpenAIEmulator,
+        emulator: Any,
         *,
+        provider: str | None = None,
         microphone: bool = True,
         metadata: dict[str, Any] | None = None,
         **config: Any,
     ) -> None:
         self.emulator = emulator
         self.engine = VoiceEngine(
-            provider=emulator.dialect.name,
+            provider=provider or emulator.dialect.name,
             api_key=KEY,
             metadata={**emulator.metadata, **(metadata or {})},
             **config,
@@ -99,9 +100,10 @@ class Call:
         #: When each of them came.
         self.times: list[float] = []
         self.ear = Ear(self.engine.config.output_format)
-        #: Calls of the tool, and how long one takes.
+        #: Calls of the tool; how long one takes, and how it fails.
         self.looked: list[str] = []
         self.tool_seconds = 1.0
+        self.tool_failure: Exception | None = None
         self.engine.on("*", self._note)
         self.engine.tool(self.look)
         self._words = bytearray()
@@ -113,6 +115,8 @@ class Call:
         """Look something up."""
         self.looked.append(what)
         await asyncio.sleep(self.tool_seconds)
+        if self.tool_failure is not None:
+            raise self.tool_failure
         return what
 
     def _note(self, event: Any) -> None:
@@ -207,11 +211,14 @@ class Call:
     @property
     def session(self) -> Session:
         """The vendor's present session."""
-        return self.emulator.sessions[-1]
+        found: Session = self.emulator.sessions[-1]
+        return found
 
     def vendor_item(self, item_id: str) -> VendorItem:
         """An item as the vendor knows it, in whichever session that is."""
-        found = [i for s in self.emulator.sessions for i in s.items if i.id == item_id]
+        found: list[VendorItem] = [
+            i for s in self.emulator.sessions for i in s.items if i.id == item_id
+        ]
         assert found, f"the vendor knows no item {item_id}"
         return found[-1]
 
@@ -230,10 +237,10 @@ class Call:
                 assert said == heard[: len(said)], (item, heard)
                 if item.status == "completed":
                     assert item.text.split() == heard
-        begun = [e.response_id for e in self.of(ev.ResponseStarted)]
+        begun = [str(e.response_id) for e in self.of(ev.ResponseStarted)]
         assert len(begun) == len(set(begun))
         ends = (ev.ResponseCompleted, ev.ResponseCancelled, ev.ResponseError)
-        ended = [e.response_id for e in self.events if isinstance(e, ends)]
+        ended = [str(e.response_id) for e in self.events if isinstance(e, ends)]
         assert sorted(ended) == sorted(begun)
         outputs = [i.call_id for i in self.engine.conversation if i.kind == "function_output"]
         assert len(outputs) == len(set(outputs))
@@ -331,3 +338,20 @@ async def until(test: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not test():  # noqa: ASYNC110 - what is waited for is in the emulator, and tells nobody
             await asyncio.sleep(0.01)
+
+
+def drop(call: Call, code: int = 1011) -> None:
+    """The vendor closes the connection."""
+    call.session.close(code, "upstream")
+
+
+async def goes_on(call: Call) -> None:
+    """Another turn works, and nothing has gone wrong for good."""
+    assert await call.ask("are you there") == "You said: are you there"
+    call.check()
+    assert not [e for e in call.of(ev.ErrorGeneral) if not e.recoverable]
+    if call.emulator.judge is not None:
+        assert call.emulator.judge.violations == []
+    # A response that is given up, or called off as it ends, is not active any more there.
+    refused = {code for session in call.emulator.sessions for _, code in session.refused}
+    assert refused <= {"response_cancel_not_active", "conversation_already_has_active_response"}

@@ -225,13 +225,28 @@ async def test_a_noise_while_a_tool_runs_does_not_lose_the_answer(dialect: str, 
 
 async def test_a_tool_that_fails_is_spoken_of():
     async with call_to(responses={"look it up": {"tool": "look", "then": "sorry"}}) as call:
-
-        def broken(what: str = "it") -> str:
-            raise RuntimeError("the shelf is empty")
-
-        call.engine._tools._tools["look"].function = broken  # type: ignore[attr-defined]
+        call.tool_failure = RuntimeError("the shelf is empty")
         assert await call.ask("look it up") == "sorry"
         assert len(call.of(ev.FunctionFailed)) == 1
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the session asks for what follows a tool only if no other response has begun since",
+)
+async def test_a_tool_that_a_text_has_called_while_the_user_spoke():
+    """The turn has its answer while the tool runs; what the tool has found is then said, too."""
+    async with call_to() as call:
+        call.tool_seconds = 5.0
+        seconds = call.say("there is something else that i wanted to say")
+        await asyncio.sleep(0.5)
+        await call.engine.send_text("look it up")
+        await asyncio.sleep(seconds)
+        await call.quiet()
+        await asyncio.sleep(5)
+        await call.quiet()
+        assert call.looked == ["it"]
+        assert call.ear.words().endswith("found it")
 
 
 async def test_a_text_while_a_tool_runs():

@@ -6,16 +6,13 @@ import asyncio
 
 import pytest
 
-from tests.vendors.call import LONG, Call, Wire, call_to, now, until
-from voxengine import ConnectionError
+from tests.vendors.call import LONG, Wire, call_to, drop, goes_on
 from voxengine import events as ev
 from voxengine.testing.emulators.faults import (
     Drop,
     Expire,
-    Flap,
     Lag,
     Refuse,
-    Stall,
 )
 from voxengine.testing.emulators.openai.session import Session
 
@@ -24,22 +21,6 @@ each_wire = pytest.mark.parametrize("dialect", ["openai", "xai"])
 #: Words of one length, so that each is where an estimate by letters takes it to be.
 TEN = " ".join(f"w{n}" for n in range(10, 20))
 SENTENCE = "my order is number seventeen and it has not arrived yet"
-
-
-def drop(call: Call, code: int = 1011) -> None:
-    """The vendor closes the connection."""
-    call.session.close(code, "upstream")
-
-
-async def goes_on(call: Call) -> None:
-    assert await call.ask("are you there") == "You said: are you there"
-    call.check()
-    assert call.emulator.judge is not None
-    assert call.emulator.judge.violations == []
-    # A response that is given up may have ended there already.
-    refused = {code for session in call.emulator.sessions for _, code in session.refused}
-    assert refused <= {"response_cancel_not_active"}
-    assert not [e for e in call.of(ev.ErrorGeneral) if not e.recoverable]
 
 
 # -- where it is lost
@@ -118,6 +99,20 @@ async def test_in_the_middle_of_an_answer(dialect: str, code: int):
         assert heard[-10:] == answer.text.split()
         assert len(call.of(ev.ResponseError)) == 1
         await goes_on(call)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="of an answer that is broken off, all words that came count as said, whatever audio came of them",
+)
+async def test_words_whose_audio_did_not_come_were_not_said():
+    async with call_to(faults=Drop(close_code=1011, response=1, after_chunks=1)) as call:
+        await call.speak("tell me more")
+        await call.quiet()
+        begun = call.answers[0]
+        assert (begun.status, begun.heard_ms) == ("incomplete", 100)
+        assert call.ear.words(begun.id) == ""
+        assert begun.text == ""
 
 
 @each_wire
@@ -261,330 +256,62 @@ async def test_at_another_rate(dialect: str):
         await goes_on(call)
 
 
-# -- how long it is lost
-
-
-async def outage(call: Call, seconds: float) -> None:
-    """Let the vendor be gone for a while."""
-    await call.emulator.kill()
-    await asyncio.sleep(seconds)
-    await call.emulator.start()
-
-
-@each_wire
-async def test_an_outage_while_nobody_speaks_leaves_nothing_to_be_sent_later(dialect: str):
-    wire = Wire()
-    async with call_to(dialect, vendor_settings={"on_event": wire}) as call:
-        await call.ask("good morning")
-        await outage(call, 3.0)
-        restored = await call.wait(ev.ConnectionRestored)
-        assert restored.outage_ms >= 3000
-        assert (restored.audio_ms, restored.audio_lost_ms) == (0, 0)
-        began = call.at(restored)
-        await asyncio.sleep(2)
-        assert wire.words(1) == ""
-        # Since then as much as was spoken since then, and not what was silence before.
-        assert wire.ms(1) == pytest.approx((now() - began) * 1000, abs=60)
-        await goes_on(call)
-        assert wire.words(1) == "are you there"
-
-
-@each_wire
-async def test_what_the_user_says_during_an_outage_arrives(dialect: str):
-    wire = Wire()
-    async with call_to(dialect, vendor_settings={"on_event": wire}) as call:
-        await call.ask("good morning")
-        seconds = call.say(SENTENCE)
-        await asyncio.sleep(0.7)
-        await outage(call, 3.0)
-        restored = await call.wait(ev.ConnectionRestored)
-        assert restored.audio_ms > 3000
-        assert restored.audio_lost_ms == 0
-        await asyncio.sleep(max(0.0, seconds - 3.7))
-        await call.quiet()
-        assert wire.words(1) == SENTENCE
-        assert call.log[-2:] == [("user", SENTENCE), ("assistant", f"You said: {SENTENCE}")]
-        await goes_on(call)
-
-
-@each_wire
-async def test_what_is_said_wholly_within_an_outage_arrives(dialect: str):
-    wire = Wire()
-    async with call_to(dialect, vendor_settings={"on_event": wire}) as call:
-        await call.ask("good morning")
-        await call.emulator.kill()
-        await asyncio.sleep(1)
-        call.say("are you still there")
-        await asyncio.sleep(3)
-        await call.emulator.start()
-        await call.wait(ev.ConnectionRestored)
-        await call.quiet()
-        assert wire.words(1) == "are you still there"
-        assert call.log[-2:] == [
-            ("user", "are you still there"),
-            ("assistant", "You said: are you still there"),
-        ]
-        await goes_on(call)
-
-
-@each_wire
-async def test_one_attempt_fails_and_the_next_works(dialect: str):
-    faults = [Refuse("server_error", connect=2), Flap(connect=3)]
-    async with call_to(dialect, faults=faults) as call:
-        await call.ask("good morning")
+async def test_what_is_said_at_the_end_of_one_turn_and_the_beginning_of_the_next():
+    """The news of a turn's end is late: what was said since is not a part of that turn."""
+    async with call_to(faults=[Lag(0.4, connect=1)]) as call:
+        await call.speak("one and two")
+        await asyncio.sleep(0.6)  # it has ended, which we do not know yet
+        seconds = call.say("three and four")
+        await asyncio.sleep(0.9)
+        assert len(call.of(ev.VadSpeechStarted)) == 2
         drop(call)
-        restored = await call.wait(ev.ConnectionRestored)
-        # One that resumes takes the hanging up for an answer, and begins anew at once.
-        assert restored.attempts == (2 if dialect == "xai" else 3)
-        assert (restored.resumed, restored.items) == (False, 2)
-        await goes_on(call)
-
-
-@each_wire
-async def test_a_vendor_that_refuses_a_few_times(dialect: str):
-    faults = [Refuse("refused", connect=n) for n in (2, 3, 4, 5)]
-    async with call_to(dialect, faults=faults) as call:
-        drop(call)
-        restored = await call.wait(ev.ConnectionRestored)
-        assert restored.attempts == 5
-        assert restored.resumed is (dialect == "xai")  # a network that fails says nothing of that
-        await goes_on(call)
-
-
-@pytest.mark.parametrize("what", ["auth", "quota"])
-async def test_a_key_that_does_not_do_any_more_ends_it_at_once(what: str):
-    async with call_to(faults=Refuse(what, connect=2, times=0)) as call:
-        await call.ask("good morning")
-        call.hang_up_microphone()
-        drop(call)
-        failed = await call.wait(ev.ConnectionFailed)
-        assert failed.code == what
-        assert call.at(failed) - call.at(call.of(ev.ConnectionLost)[0]) < 1
-        assert len(call.engine.conversation) == 2
-        with pytest.raises(ConnectionError):
-            await call.engine.send_text("in writing")
-
-
-async def test_a_vendor_that_never_comes_back_is_given_up_within_the_budget():
-    async with call_to() as call:
-        await call.ask("good morning")
-        call.hang_up_microphone()
-        await call.emulator.kill()
-        began = now()
-        failed = await call.wait(ev.ConnectionFailed)
-        assert failed.code == "reconnect_timeout"
-        assert now() - began <= 10.1
-        (error,) = [e for e in call.of(ev.ErrorGeneral) if not e.recoverable]
-        assert error.code == "reconnect_timeout"
-        # The log stays; whoever tries again later goes on with it.
-        await call.emulator.start()
-        await call.engine.connect()
-        await call.engine.send_text("in writing")
+        await asyncio.sleep(seconds)
         await call.quiet()
-        assert call.log[-1] == ("assistant", "You said: in writing")
-        assert len(call.session.items) == 4
-
-
-async def test_a_vendor_that_drops_every_connection_at_once():
-    async with call_to(faults=[Flap(connect=n) for n in range(2, 40)]) as call:
-        await call.ask("good morning")
-        call.hang_up_microphone()
-        drop(call)
-        began = now()
-        failed = await call.wait(ev.ConnectionFailed)
-        assert failed.code in ("flapping", "reconnect_timeout", "closed")
-        assert now() - began <= 10.1
-
-
-@pytest.mark.parametrize("after_s", [0.2, 1.0])
-async def test_a_vendor_that_drops_every_connection_soon(after_s: float):
-    faults = [Drop(close_code=1011, connect=n, after_s=after_s) for n in range(2, 40)]
-    async with call_to(faults=faults) as call:
-        await call.ask("good morning")
-        call.hang_up_microphone()
-        drop(call)
-        began = now()
-        failed = await call.wait(ev.ConnectionFailed)
-        assert failed.code == "flapping"
-        assert now() - began <= 10.0
-        assert len(call.emulator.sessions) <= 7
-
-
-async def test_a_vendor_that_is_slow_to_greet_is_tried_again():
-    """The new socket opens, and nothing comes over it."""
-    async with call_to(faults=Stall(connect=2), connect_timeout=2.0) as call:
-        await call.ask("good morning")
-        drop(call)
-        restored = await call.wait(ev.ConnectionRestored)
-        assert restored.attempts == 2
-        await goes_on(call)
-
-
-# -- what does not come
-
-
-@each_wire
-async def test_an_answer_that_stops_coming(dialect: str):
-    faults = Stall(30, response=1, after_chunks=3)
-    async with call_to(dialect, faults=faults, stall_timeout=5.0) as call:
-        await call.speak("tell me more")
-        error = await call.wait(ev.ErrorGeneral)
-        assert error.code == "response_stalled"
-        await asyncio.sleep(30)
-        await call.quiet()
-        await goes_on(call)
-
-
-async def test_an_answer_that_never_begins():
-    faults = Stall(25, response=1, after_chunks=0)
-    async with call_to(faults=faults, response_timeout=4.0, stall_timeout=4.0) as call:
-        await call.speak("tell me more")
-        error = await call.wait(ev.ErrorGeneral)
-        assert error.code in ("response_timeout", "response_stalled")
-        await asyncio.sleep(25)
-        await call.quiet()
-        await goes_on(call)
-
-
-async def test_a_connection_that_is_slow_loses_nothing():
-    async with call_to(faults=Lag(1.5, after_s=0.0)) as call:
-        assert await call.ask("good morning") == "You said: good morning"
-        await goes_on(call)
-
-
-# -- going over before it would be lost
-
-
-
-@each_wire
-async def test_it_goes_over_in_a_quiet_moment_before_the_hour(dialect: str):
-    wire = Wire()
-    async with call_to(dialect, vendor_settings={"on_event": wire}, microphone=False) as call:
-        await call.engine.send_text("good morning")
-        await call.quiet()
-        limit = call.engine.provider.capabilities.max_connection_seconds  # type: ignore[union-attr]
-        assert limit is not None
-        await asyncio.sleep(limit - 300 - now() - 5)
-        assert len(call.emulator.sessions) == 1
-        await asyncio.sleep(10)
-        await until(lambda: len(call.of(ev.ConnectionRestored)) == 1)
-        restored = call.of(ev.ConnectionRestored)[0]
-        assert (restored.reason, restored.outage_ms) == ("rotation", 0)
-        await asyncio.sleep(600)
-        assert call.of(ev.ConnectionLost) == []
-        first, second = call.emulator.sessions
-        assert first.closed
-        assert [(i.role, i.text) for i in second.items] == [
-            ("user", "good morning"),
-            ("assistant", "You said: good morning"),
-        ]
-        await call.engine.send_text("in writing")
-        await call.quiet()
-        assert call.ear.words() == "You said: good morning You said: in writing"
-        call.check()
-        call.check_vendor()
-
-
-async def chatter(call: Call, seconds: float) -> list[str]:
-    """Speak again as soon as the answer is there, so that it is never quiet; what was said."""
-    said: list[str] = []
-    end = now() + seconds
-    while now() < end:
-        words = f"turn {len(said)} of mine"
-        said.append(words)
-        done = len(call.of(ev.ResponseCompleted))
-        await call.speak(words)
-        await call.wait(ev.ResponseCompleted, done + 1)
-        await asyncio.sleep(0.1)
-    return said
-
-
-@pytest.mark.slow
-@each_wire
-async def test_it_goes_over_although_it_is_never_quiet(
-    dialect: str, monkeypatch: pytest.MonkeyPatch
-):
-    from msgspec.structs import replace
-
-    from voxengine.providers.openai.dialects import DIALECTS
-    from voxengine.providers.openai.provider import OpenAIProvider, XAIProvider
-
-    row = DIALECTS[dialect]
-    short = replace(row, capabilities=replace(row.capabilities, max_connection_seconds=60))
-    cls = {"openai": OpenAIProvider, "xai": XAIProvider}[dialect]
-    monkeypatch.setattr(cls, "dialect", short)
-    async with call_to(dialect) as call:
-        said = await chatter(call, 100)
-        await call.quiet()
-        restored = call.of(ev.ConnectionRestored)
-        assert [e.reason for e in restored] == ["rotation"] * len(restored)
-        assert restored
-        assert call.of(ev.ConnectionLost) == []
         users = [text for role, text in call.log if role == "user"]
-        assert users == said
-        heard = call.ear.words()
-        for words in said:
-            assert heard.count(words) <= 1
-        assert call.of(ev.ErrorGeneral) == []
-        call.check()
-
-
-# -- xAI keeps the conversation
-
-
-async def test_a_conversation_that_the_vendor_keeps_is_not_told_again():
-    wire = Wire()
-    async with call_to("xai", vendor_settings={"on_event": wire}) as call:
-        await call.ask("good morning")
-        await call.ask("look it up")
-        before = call.engine.conversation.as_dict()["items"]
-        items = len(call.session.items)
-        drop(call)
-        restored = await call.wait(ev.ConnectionRestored)
-        assert (restored.resumed, restored.items) == (True, 0)
-        assert call.session.conversation is call.emulator.sessions[0].conversation
-        assert "conversation.item.create" not in call.session.received
-        assert wire.types(1).count("conversation.item.added") == items  # it told us all of it
-        assert call.engine.conversation.as_dict()["items"] == before
+        assert users == ["one and two", "three and four"]
+        assert call.answers[-1].text == "You said: three and four"
         await goes_on(call)
 
 
-async def test_a_conversation_that_the_vendor_has_forgotten_is_told():
-    async with call_to("xai") as call:
-        await call.ask("good morning")
-        call.emulator.conversations.clear()
+@pytest.mark.xfail(
+    strict=True,
+    reason="the session takes the moment of the confirmation, not of `commit_audio`, for the end of the turn",
+)
+async def test_manual_turns_that_follow_each_other_without_a_pause():
+    """The confirmation of a commit is late: what was said since is not a part of the turn that it ended."""
+    async with call_to(turn_detection="none", faults=[Lag(0.4, connect=1)]) as call:
+        await call.speak("one and two")
+        await call.engine.commit_audio()
+        await call.engine.create_response()
+        seconds = call.say("three and four")
+        await asyncio.sleep(0.9)
+        assert len(call.of(ev.TurnDetected)) == 1
         drop(call)
-        restored = await call.wait(ev.ConnectionRestored)
-        assert (restored.resumed, restored.items) == (False, 2)
-        assert [(i.role, i.text) for i in call.session.items] == [
-            ("user", "good morning"),
-            ("assistant", "You said: good morning"),
-        ]
-        await goes_on(call)
+        await asyncio.sleep(seconds)
+        await call.engine.commit_audio()
+        await call.engine.create_response()
+        await call.quiet()
+        users = [text for role, text in call.log if role == "user"]
+        assert users == ["one and two", "three and four"]
 
 
-async def test_a_vendor_that_does_not_know_the_conversation_hangs_up():
-    """The attempt to resume is refused; the conversation is then told to a new one."""
-    async with call_to("xai", faults=Drop(close_code=1011, connect=2)) as call:
-        await call.ask("good morning")
-        drop(call)
-        await call.wait(ev.ConnectionRestored)
-        await goes_on(call)
-        assert call.log[:2] == [("user", "good morning"), ("assistant", "You said: good morning")]
-
-
-async def test_a_lost_connection_to_one_that_resumes_in_mid_answer():
-    async with call_to("xai") as call:
-        await call.speak(f"please say {TEN}")
-        await call.wait(ev.AudioOutputStarted)
-        await asyncio.sleep(0.5)
+@pytest.mark.xfail(
+    strict=True,
+    reason="an answered turn without a transcript stays in the log with no words, and nothing tells of it",
+)
+async def test_the_words_of_an_answered_turn_that_are_lost_with_the_connection():
+    """It was answered before it was written down. Nobody will write it down any more, and that is told."""
+    async with call_to(vendor_settings={"transcript_delay_ms": 5000}) as call:
+        await call.speak("good morning")
+        await call.wait(ev.ResponseCompleted)
         drop(call)
         await call.quiet()
-        assert call.answers[-1].text == TEN
-        users = [text for role, text in call.log if role == "user"]
-        assert users == [f"please say {TEN}"]
-        assert [i.role for i in call.session.items].count("user") <= 2
-        await goes_on(call)
+        await asyncio.sleep(6)
+        assert call.answers[0].text == "You said: good morning"
+        (user,) = [i for i in call.engine.conversation.messages if i.role == "user"]
+        assert user.text == "good morning" or [e.item_id for e in call.of(ev.TranscriptFailed)] == [
+            user.id
+        ]
 
 
 async def test_what_is_charged_over_two_connections():

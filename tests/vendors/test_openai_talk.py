@@ -77,7 +77,10 @@ def talk(endpoint: str, *arguments: str) -> str:
 @pytest.mark.timeout(90)
 def test_people_are_understood_answered_and_may_interrupt(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    files = [str(speech_path("go_forward_ten_meters")), str(speech_path("sense_and_sensibility_0880"))]
+    files = [
+        str(speech_path("go_forward_ten_meters")),
+        str(speech_path("sense_and_sensibility_0880")),
+    ]
     with emulator(tmp_path) as listening:
         shown = talk(
             listening["endpoint"],
@@ -99,7 +102,8 @@ def test_people_are_understood_answered_and_may_interrupt(tmp_path: Path) -> Non
 
     report = json.loads((out / "report.json").read_text())
     assert report["errors"] == []
-    assert report["interruptions"] == 1
+    (interrupted,) = report["interruptions"]
+    assert (interrupted["reason"], interrupted["heard_text"]) == ("speech", cut["text"])
     usage = report["usage"]
     assert usage["output_audio_tokens"] > 0
     assert usage["cost"] > 0

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from voxengine.audio.playout import Heard, PlayoutClock
     from voxengine.audio.record import StereoRecorder, WavWriter
     from voxengine.audio.resample import Converter, Resampler, converter_for, same_audio
-    from voxengine.audio.ring import AudioRing
     from voxengine.audio.wav import load_speech, read_wav, write_wav
 
 _NAMES = {
@@ -30,7 +29,6 @@ _NAMES = {
     "playout": ("Heard", "PlayoutClock"),
     "record": ("StereoRecorder", "WavWriter"),
     "resample": ("Converter", "Resampler", "converter_for", "same_audio"),
-    "ring": ("AudioRing",),
     "wav": ("load_speech", "read_wav", "write_wav"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -39,7 +37,6 @@ __all__ = [
     "ENCODINGS",
     "MAX_CHUNK_BYTES",
     "AudioFormat",
-    "AudioRing",
     "Converter",
     "Duplex",
     "EchoCanceller",

@@ -161,6 +161,9 @@ def demo(
 @app.command(epilog=_EPILOG)
 @guarded
 def providers(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="All there is to know of these.")
+    ] = None,
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write a Markdown table.")] = False,
     debug: Debug = False,
@@ -170,7 +173,7 @@ def providers(
 
     if as_json and markdown:
         raise InputProblem("--json and --markdown exclude each other")
-    show("json" if as_json else "markdown" if markdown else "table")
+    show("json" if as_json else "markdown" if markdown else "table", names or ())
 
 
 @app.command(epilog=_EPILOG)

@@ -74,9 +74,14 @@ def _note(extra: Extra, name: str, version: str) -> None:
         extra.missing.append(name + version)
 
 
-def key_variables(provider: str) -> tuple[str, str]:
-    """The variables that the key of a provider is taken from."""
-    return f"{provider.upper().replace('-', '_')}_API_KEY", "VOXENGINE_API_KEY"
+def key_variables(provider: str) -> tuple[str, ...]:
+    """The variables that the key of a provider is taken from, the usual one first."""
+    named = f"{provider.upper().replace('-', '_')}_API_KEY"
+    try:
+        usual = getattr(get_provider(provider), "key_variables", ())
+    except Exception:  # it cannot be imported, or there is none: then it has the usual name
+        usual = ()
+    return tuple(dict.fromkeys((*usual, named, "VOXENGINE_API_KEY")))
 
 
 @dataclass

@@ -1,9 +1,13 @@
-"""`voxengine providers`: the capability table, drawn from the capability data and from nothing else."""
+"""`voxengine providers`: what each provider can do, drawn from the capability data and from nothing else.
+
+All of them in a line each, or of some all there is to know.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +19,7 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.cli.console import stdout
 from voxengine.cli.needs import Needs, capabilities_of, needs_of
 from voxengine.providers.capabilities import Capabilities
-from voxengine.providers.registry import list_providers
+from voxengine.providers.registry import get_provider, list_providers
 
 __all__ = ["Row", "rows", "show"]
 
@@ -61,9 +65,15 @@ def rows() -> list[Row]:
     return found
 
 
-def show(form: Literal["table", "json", "markdown"]) -> None:
-    """Print the table."""
-    table = rows()
+def show(form: Literal["table", "json", "markdown"], names: Sequence[str] = ()) -> None:
+    """Print what there is to know of the providers of these names; without any, an overview of all.
+
+    Raises:
+        UnknownProviderError: there is no such provider.
+    """
+    for name in names:
+        get_provider(name)
+    table = [row for row in rows() if not names or row.name in names]
     if form == "json":
         print(
             json.dumps(
@@ -72,8 +82,12 @@ def show(form: Literal["table", "json", "markdown"]) -> None:
         )
     elif form == "markdown":
         sys.stdout.write(_markdown(table))
+    elif names:
+        stdout().print(_details(table))
     else:
-        stdout().print(_rich(table))
+        console = stdout()
+        console.print(_overview(table))
+        console.print("[dim]voxengine providers NAME shows all that one can do[/]")
 
 
 def _fields() -> list[str]:
@@ -86,13 +100,19 @@ def _value(value: Any) -> str:
         return _NO
     if value is True:
         return _YES
+    if isinstance(value, tuple) and isinstance(value[0], AudioFormat):
+        return _formats(value)
     if isinstance(value, tuple):
-        return ", ".join(_format(v) if isinstance(v, AudioFormat) else str(v) for v in value)
+        return ", ".join(str(v) for v in value)
     return str(value)
 
 
-def _format(format: AudioFormat) -> str:
-    return f"{format.encoding}@{format.sample_rate}"
+def _formats(formats: Iterable[AudioFormat]) -> str:
+    """By encoding, with the rates in kHz: "pcm16 24, 16; g711_ulaw 8"."""
+    rates: dict[str, list[str]] = {}
+    for format in formats:
+        rates.setdefault(format.encoding, []).append(f"{format.sample_rate / 1000:g}")
+    return "; ".join(f"{encoding} {', '.join(khz)}" for encoding, khz in rates.items())
 
 
 def _cells(row: Row, name: str) -> str:
@@ -110,9 +130,32 @@ def _lines(table: list[Row]) -> list[tuple[str, list[str]]]:
     return lines
 
 
-def _rich(table: list[Row]) -> Table:
+def _overview(table: list[Row]) -> Table:
     drawn = Table(title="Providers", title_style="bold")
-    drawn.add_column("capability", style="dim")
+    drawn.add_column("provider", style="bold", no_wrap=True)
+    for head in ("ends turns by", "tools", "cut at heard", "history", "limit", "billed by"):
+        drawn.add_column(head)
+    drawn.add_column("state", overflow="fold")
+    for row in table:
+        can, state = row.capabilities, _state(row)
+        cells = ["?"] * 6
+        if can is not None:
+            limit = can.max_connection_seconds
+            cells = [
+                _value(can.turn_detection),
+                _value(can.tools),
+                _value(can.truncate),
+                _value(can.history),
+                f"{limit // 60} min" if limit is not None else _NO,
+                _value(can.usage_unit),
+            ]
+        drawn.add_row(row.name, *cells, Text(state, "green" if state == "ready" else "yellow"))
+    return drawn
+
+
+def _details(table: list[Row]) -> Table:
+    drawn = Table(title="Providers", title_style="bold")
+    drawn.add_column("capability (rates in kHz)", style="dim")
     for row in table:
         style = "" if row.needs.ready and not row.problem else "yellow"
         drawn.add_column(row.name, style=style, overflow="fold")

@@ -102,6 +102,8 @@ class BaseProvider(ABC):
     capabilities: Capabilities = Capabilities()
     #: The class of configuration that documents its settings.
     config_class: ClassVar[type[ProviderConfig]] = ProviderConfig
+    #: Environment variables that it takes its key from, where none is configured.
+    key_variables: ClassVar[tuple[str, ...]] = ()
     #: Whether `take_audio` does what `send_audio` does: for a provider that never has to wait when audio is sent.
     takes_audio: ClassVar[bool] = False
 

@@ -64,7 +64,7 @@ class Continuity:
     def connected(self) -> None:
         """A connection was opened by the application's wish; what was under way here is of no use any more."""
         self._stop_task()
-        self._recovery.connected(self._now())
+        self._recovery.connected(self._now(), anew=True)
 
     # -- an outage
 
@@ -96,8 +96,9 @@ class Continuity:
     def overtake(self) -> tuple[int, float]:
         """The application goes on with another provider: attempts and milliseconds of outage so far."""
         self._stop_task()
-        outage = self._recovery.restored(self._now())
-        return self._recovery.attempts, outage * 1000
+        outage, attempts = self._recovery.restored(self._now()), self._recovery.attempts
+        self._recovery.connected(self._now(), anew=True)
+        return attempts, outage * 1000
 
     def settled(self, failure: VoiceEngineError | None = None) -> None:
         """There is a connection again, or there will be none."""
@@ -114,6 +115,10 @@ class Continuity:
                 leg = self._owner.stand_in()
                 await self._owner.open_stand_in(leg, step.deadline - self._now())
                 leg.check()
+            except asyncio.CancelledError:
+                if leg is not None:
+                    self.retire(leg)
+                raise
             except Exception as failure:
                 was_open = leg is not None and leg.lost is not None
                 step = self._recovery.failed(self._now(), failure, was_open)
@@ -159,21 +164,26 @@ class Continuity:
 
     async def _rotate(self) -> None:
         owner = self._owner
-        old, leg = owner.current_leg, owner.stand_in()
+        old = owner.current_leg
+        leg: Leg | None = None
         try:
+            leg = owner.stand_in()
             await owner.open_stand_in(leg, None)
             if old is not None:
                 await old.outbox.flush()
             leg.check()
         except VoiceEngineError as failure:
-            await leg.close(quiet=True)
+            if leg is not None:
+                self.retire(leg)
             words = f"a fresh connection could not be opened, the present one is kept: {failure}"
-            owner.show(SystemWarning(code="rotation_failed", message=words, **leg.provider.meta()))
+            meta = old.provider.meta() if old is not None else {}
+            owner.show(SystemWarning(code="rotation_failed", message=words, **meta))
             self._task = None
             owner.apply(fx.RotationFailed())
             return
         except BaseException:
-            await leg.close(quiet=True)
+            if leg is not None:
+                self.retire(leg)
             raise
         core, self._task = owner.core, None
         if core.rotation is None or not core.rotation.fits(self._now(), core.quiet, core.answering):
@@ -199,12 +209,21 @@ class Continuity:
 
     def retire(self, leg: Leg) -> None:
         """Close a leg that is not needed any more."""
+        self._leave(leg).add_done_callback(self._leaving.discard)
+
+    async def leave(self, leg: Leg) -> None:
+        """As `retire`, and wait for it. It is done also if whoever waits for it is cancelled."""
+        task = self._leave(leg)
+        task.add_done_callback(self._leaving.discard)
+        await asyncio.shield(task)
+
+    def _leave(self, leg: Leg) -> asyncio.Task[None]:
         leg.retired = True
         task = asyncio.get_running_loop().create_task(
             leg.close(quiet=True), name="voxengine-retire"
         )
         self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        return task
 
     def close(self) -> set[asyncio.Task[None]]:
         """The session ends; returns the tasks that have yet to."""

@@ -108,7 +108,9 @@ class SessionCore:
         self.last_activity = 0.0
         #: Bytes of the item being spoken that came by the audio path and are in no account yet.
         self._unbooked = 0
-        self._ms_per_byte = 0.0
+        self._ms_per_byte = self._s_per_byte = 0.0
+        #: Unix time at which all audio will have been played that came by the audio path and before it.
+        self._dry_at = 0.0
         #: Time and effects of the event at hand.
         self.now = 0.0
         self.out: list[Effect] = []
@@ -157,14 +159,20 @@ class SessionCore:
     def next_chunk(self, event: ev.AudioOutputChunk) -> bool:
         """The audio path: one more chunk of the item that is being spoken. True if that is all there is to it.
 
-        Nothing is done with it here but to count its bytes; `book` does the rest when it is next needed. No clock is
-        read either: while the playout timer has not fired, the queue has not run dry, and the chunk plays on from it.
-        All chunks of an item have one format.
+        Nothing is done with it here but to count its bytes; `book` does the rest when it is next needed. A chunk that
+        was made after the queue had run dry begins anew, which is not done here. All chunks of an item have one format.
         """
         item = self.speaking
-        if item is None or event.item_id != item.id or event.event_id is not None:
+        if (
+            item is None
+            or event.item_id != item.id
+            or event.event_id is not None
+            or not 0.0 < event.timestamp < self._dry_at
+        ):
             return False
-        self._unbooked += len(event.audio_data)
+        n = len(event.audio_data)
+        self._unbooked += n
+        self._dry_at += n * self._s_per_byte
         return True
 
     def book(self, now: float) -> None:
@@ -176,12 +184,15 @@ class SessionCore:
         ms = n * self._ms_per_byte
         item.audio_ms += ms
         self.playout.extend(item.id, ms, now)
+        self._dry_at = self.playout.end_time(now) + self.options.epoch
         self.last_activity = now
 
     def speak(self, item: Item, event: ev.AudioOutputChunk) -> None:
         """Let the chunks that follow of this item take the audio path."""
         self.speaking = item
         self._ms_per_byte = _ms_per_byte(event)
+        self._s_per_byte = self._ms_per_byte / 1000
+        self._dry_at = self.playout.end_time(self.now) + self.options.epoch
 
     def add_audio(self, item: Item, event: ev.AudioOutputChunk, now: float) -> None:
         """Count a chunk as received, and let it play after what came before."""
@@ -233,6 +244,11 @@ class SessionCore:
         """Ask the provider for a response."""
         self.expect(ours=True, asked=command)
         self.out.append(fx.RequestResponse(command.modalities, command.instructions))
+
+    def call_off(self, response_id: str | None = None) -> None:
+        """Tell the provider to stop, where it can be told; where it cannot, what still comes of it does not count."""
+        if self.capabilities.cancel:
+            self.out.append(fx.CancelResponse(response_id))
 
     def new_id(self, prefix: str) -> str:
         """An id that is new in this conversation."""

@@ -166,7 +166,10 @@ class Leg:
         return self.provider.load_timeout or self._config.connect_timeout
 
     async def close(self, quiet: bool = False) -> None:
-        """Disconnect, within a budget. Raises nothing: there is nobody left to do anything about it."""
+        """Disconnect, within a budget. Raises nothing: there is nobody left to do anything about it.
+
+        May be called again, and has to be where it was cancelled.
+        """
         self.outbox.close()
         if self._closed:
             return
@@ -174,11 +177,19 @@ class Leg:
         try:
             async with asyncio.timeout(CLOSE_BUDGET):
                 await self.provider.disconnect()
+        except asyncio.CancelledError:
+            self._closed = False
+            raise
         except Exception as failure:
             if not quiet:
                 self._receive(self, _warning(self.provider, failure))
         if not quiet and ConnectionEstablished in self._told and ConnectionLost not in self._told:
             self._tell(ConnectionClosed)
+
+    @property
+    def direct(self) -> Callable[[bytes], None] | None:
+        """What takes the user's audio as it is, where nothing has to be done with it, and nothing awaited."""
+        return self._push if self._up is None and not self._gather else None
 
     async def send_audio(self, audio: bytes) -> None:
         """Send audio in the application's format, at once or when there is enough of it."""

@@ -72,8 +72,8 @@ class Outbox:
         return future
 
     async def flush(self) -> None:
-        """Wait until all that was put in has been done."""
-        if self._task is not None:
+        """Wait until all that was put in has been done, also what is put in meanwhile."""
+        while self._task is not None:
             await asyncio.wait([self._task])
 
     def close(self) -> None:

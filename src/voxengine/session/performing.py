@@ -52,13 +52,24 @@ class Performer:
         self._loop = asyncio.get_running_loop()
         #: The leg at work, in whatever state.
         self.leg: Leg | None = None
-        #: Where the user's audio goes as it comes; None while it is only kept.
-        self.sink: Leg | None = None
+        self._sink: Leg | None = None
+        #: The short way of the user's audio, where there is one: a function of the provider.
+        self.push: Callable[[bytes], None] | None = None
         #: The place from which on it is to be replayed to the leg at work.
         self.replay_from = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures = itertools.count()
         self.running: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def sink(self) -> Leg | None:
+        """Where the user's audio goes as it comes; None while it is only kept."""
+        return self._sink
+
+    @sink.setter
+    def sink(self, leg: Leg | None) -> None:
+        self._sink = leg
+        self.push = leg.direct if leg is not None else None
 
     def apply(self, event: ProviderEvent | Command, waits: _Waits = None) -> None:
         """Give the core an event or a command, and do what it answers; what can be waited for goes into `waits`."""
@@ -200,6 +211,7 @@ class Performer:
     def _replay(self, effect: fx.Replay, _: _Waits) -> None:
         leg = self._at_work()
         self.sink = None
+        self._audio.away(self.replay_from)  # until it was sent, and heard
         # Where the turn ended; what was said after it is not a part of it.
         until = self._audio.turn_end if effect.commit else None
 

@@ -61,14 +61,19 @@ class Recovery:
         #: Attempts of this outage.
         self.attempts = 0
 
-    def connected(self, now: float) -> None:
-        """A connection is at work from now on."""
+    def connected(self, now: float, anew: bool = False) -> None:
+        """A connection is at work from now on. `anew`: by the application's wish, so that another series begins."""
         self._up_since = now
+        if anew:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._spent, self._tries, self._quick = 0.0, 0, 0
 
     def lost(self, now: float, worked: bool, code: str, reason: str, retryable: bool) -> Step:
         """It was lost. `worked`: something of the conversation had come over it."""
         if worked and now - self._up_since >= STABLE_AFTER:
-            self._spent, self._tries, self._quick = 0.0, 0, 0
+            self._begin()
         else:
             self._quick += 1
         self._down_since, self.attempts = now, 0

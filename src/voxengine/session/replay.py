@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.level import first_audible_ms
+from voxengine.audio.resample import converter_for
 
 __all__ = ["LIMIT_MS", "PIECE_MS", "PRE_ROLL_MS", "TurnAudio"]
 
@@ -45,11 +46,13 @@ class TurnAudio:
         "_heard_at",
         "_held",
         "_limit",
+        "_limit_ms",
         "_marks",
         "_max",
         "_open_from",
         "_origin",
         "_pre_roll",
+        "_pre_roll_ms",
         "_start",
         "always",
         "lost_ms",
@@ -65,6 +68,7 @@ class TurnAudio:
     ) -> None:
         self.always = always
         self._format = format
+        self._pre_roll_ms, self._limit_ms = pre_roll_ms, limit_ms
         self._pre_roll = format.n_bytes(pre_roll_ms)
         self._max = format.n_bytes(limit_ms)
         #: Whole frames as they came: keeping one costs a reference, not a copy.
@@ -97,10 +101,38 @@ class TurnAudio:
             self._start += n
         self._held = held
 
+    def change_format(self, format: AudioFormat) -> None:
+        """What is pushed from here on has another format. What is held is converted, all places with it.
+
+        Raises:
+            ConfigurationError: it cannot be; nothing has changed.
+        """
+        converter = converter_for(self._format, format)
+        if converter is None:
+            return
+        held = converter.process(b"".join(self._frames)) + converter.flush()
+        duration_ms = self._format.duration_ms
+
+        def moved(place: int) -> int:
+            return format.n_bytes(duration_ms(place))
+
+        size = format.n_bytes(PIECE_MS)
+        self._frames = deque(held[i : i + size] for i in range(0, len(held), size))
+        self._start, self._held = moved(self._start), len(held)
+        self._marks = {item_id: moved(place) for item_id, place in self._marks.items()}
+        self._open_from, self._origin = moved(self._open_from), moved(self._origin)
+        self._away_from = None if self._away_from is None else moved(self._away_from)
+        self._heard_at = None if self._heard_at is None else moved(self._heard_at)
+        self._format = format
+        self._pre_roll = format.n_bytes(self._pre_roll_ms)
+        self._max = format.n_bytes(self._limit_ms)
+        self._update()
+
     # -- what the session core says
 
     def keep(self, item_id: str, audio_ms: float | None = None) -> None:
         """A turn has begun, at this millisecond of the audio that the connection got, if that is known."""
+        self._update()  # whether what came after an outage has been heard by now
         begin = self._end - self._pre_roll
         if audio_ms is not None:
             begin = min(begin, self._at(audio_ms - _LEAD_MS))
@@ -135,12 +167,12 @@ class TurnAudio:
 
     # -- an outage, and its end
 
-    def away(self) -> None:
-        """From here on nobody listens."""
+    def away(self, since: int | None = None) -> None:
+        """From here on nobody listens, or has not since this place."""
         self._update()
         self._heard_at = None
         if self._away_from is None:
-            self._away_from = self._end
+            self._away_from = self._end if since is None else since
             self._update()
 
     def begin(self) -> int:

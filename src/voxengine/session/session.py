@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from voxengine.audio.formats import check_audio
@@ -64,6 +65,10 @@ _ABOUT_CONNECTION = frozenset(
 _WORK = frozenset({TurnDetected, TranscriptCompleted, ResponseStarted, ResponseCompleted})
 
 
+#: Bytes up to which audio is taken the short way: a third of a second at 24 kHz. More is looked at more closely.
+_USUAL = 16_000
+
+
 class Session:
     """One open conversation. Made, opened and closed once.
 
@@ -102,7 +107,7 @@ class Session:
         #: The user's audio that may be needed again.
         self._audio = TurnAudio(config.input_format)
         self._keep = self._audio.push
-        self._input_format = config.input_format
+        self._sample = config.input_format.bytes_per_frame
         self._line = Continuity(self, Recovery(config.reconnect_timeout, jitter), self._time)
         self._hands = Performer(
             self.core, clock, tools, self._audio, show=self.show, rotate=self._line.rotate
@@ -110,6 +115,8 @@ class Session:
         self.apply = self._hands.apply
         #: Settings that the application has changed since, and that are not part of the configuration.
         self._settings: dict[str, Any] = {}
+        #: All those that were changed since another connection began to be opened, which may not know of them.
+        self._late: dict[str, Any] = {}
 
     @property
     def current_leg(self) -> Leg | None:
@@ -166,20 +173,22 @@ class Session:
                 if old is not None:
                     await old.outbox.flush()
             leg.check()
+            self._audio.change_format(config.input_format)
         except BaseException:
             await leg.close(quiet=True)
             raise
         old = self._hands.leg
         self.config = config
-        self._input_format = config.input_format
+        self._sample = config.input_format.bytes_per_frame
         self._settings.clear()
+        self._late.clear()
         if self.core.recovering:
             attempts, outage_ms = self._line.overtake()
             self.take_over(leg, "switch", attempts, outage_ms)
         else:
             self._attach(leg)
         if old is not None:
-            await old.close(quiet=True)
+            await self._line.leave(old)
 
     async def close(self, reason: str = "") -> None:
         """Disconnect, stop the tools, end the conversation. May be called again."""
@@ -214,6 +223,7 @@ class Session:
     def stand_in(self) -> Leg:
         """Another leg of the present provider, not open yet."""
         old = self._hands.leg
+        self._late.clear()
         return Leg(
             self.config.provider,
             self.config,
@@ -250,6 +260,8 @@ class Session:
     def take_over(self, leg: Leg, reason: str, attempts: int = 1, outage_ms: float = 0.0) -> None:
         """Go on with the same conversation over another connection, where the last one left it."""
         audio = self._audio
+        if self._late:
+            leg.outbox.put(partial(leg.provider.update_session, **self._late))
         self._tell_the_rest(leg)
         self._put_to_work(leg)
         begin = self._hands.replay_from = audio.begin()
@@ -274,6 +286,7 @@ class Session:
 
     def _put_to_work(self, leg: Leg) -> None:
         old, self._hands.leg = self._hands.leg, leg
+        leg.hidden = False
         if old is not None:
             old.next_chunk = None
         leg.next_chunk, leg.publish = self.core.next_chunk, self._publish
@@ -307,6 +320,19 @@ class Session:
             AudioError: it cannot be audio of that format.
             SessionClosedError, ConnectionError: there is nobody to send it to, and will be nobody.
         """
+        push = self._hands.push
+        n = len(audio) if type(audio) is bytes else 0
+        # Nearly every frame: nothing to convert, to wait for or to complain of (a WAV file begins with an R).
+        if push is not None and 0 < n <= _USUAL and not n % self._sample and audio[0] != 0x52:
+            self._keep(audio)
+            try:
+                push(audio)
+            except ConnectionError as failure:
+                self._not_sent(failure)
+            return None
+        return self._take_any(audio)
+
+    def _take_any(self, audio: bytes) -> Awaitable[None] | None:
         if type(audio) is not bytes:
             if not isinstance(audio, (bytes, bytearray, memoryview)):
                 raise AudioError(f"audio is bytes, not {type(audio).__name__}", code="audio_type")
@@ -314,7 +340,7 @@ class Session:
         sink = self._hands.sink
         if sink is None and not self.core.recovering:
             self.leg  # noqa: B018 - raises where there is none
-        check_audio(audio, self._input_format, self.config.provider)
+        check_audio(audio, self.config.input_format, self.config.provider)
         if not audio:
             return None
         self._keep(audio)
@@ -323,7 +349,7 @@ class Session:
         try:
             waits = sink.take_audio(audio)
         except ConnectionError as failure:
-            self._not_sent(sink, failure)
+            self._not_sent(failure, sink)
             return None
         return None if waits is None else self._sent(sink, waits)
 
@@ -331,11 +357,12 @@ class Session:
         try:
             await waits
         except ConnectionError as failure:
-            self._not_sent(sink, failure)
+            self._not_sent(failure, sink)
 
-    def _not_sent(self, sink: Leg, failure: ConnectionError) -> None:
+    def _not_sent(self, failure: ConnectionError, sink: Leg | None = None) -> None:
         # It is kept; if the connection is gone, we are about to hear of that.
-        if not self._hands.loss_follows(sink, failure):
+        sink = sink or self._hands.sink
+        if sink is None or not self._hands.loss_follows(sink, failure):
             raise failure
 
     async def command(self, command: Command) -> None:
@@ -371,8 +398,15 @@ class Session:
 
     async def update(self, settings: dict[str, Any], kept: dict[str, Any]) -> None:
         """Change settings; those that are `kept` are also in the configuration of the next connection."""
-        await self.call(lambda leg: leg.provider.update_session(**settings))
-        self._settings.update({k: v for k, v in settings.items() if k not in kept})
+
+        async def change(leg: Leg) -> None:
+            await leg.provider.update_session(**settings)
+            # At once, and not when whoever waits for it comes to know: another connection may take over before.
+            self._settings.update({k: v for k, v in settings.items() if k not in kept})
+            self._late.update(settings)
+            self.config = self.config.with_changes(**kept)
+
+        await self.call(change)
 
     async def clear_audio(self) -> None:
         """Throw away the user's audio that is not a turn yet."""
@@ -401,7 +435,7 @@ class Session:
         lost = isinstance(failure, ConnectionError) and self.core.options.recovers
         if not lost:
             return False
-        if leg.lost is None:
+        if leg.lost is None and leg is self._hands.leg:
             try:
                 async with asyncio.timeout(LOSS_FOLLOWS):
                     await leg.gone.wait()
@@ -409,12 +443,12 @@ class Session:
                 return False
         while self.core.recovering:
             await self._line.outcome()
-        return self.core.connected and self._hands.leg is not leg
+        return self.core.connected and self._hands.leg not in (leg, None)
 
     def _receive(self, leg: Leg, event: ProviderEvent) -> None:
         kind = type(event)
         at_work = self._hands.leg
-        if leg.retired or (leg is not at_work and at_work is not None):
+        if leg.retired or (leg is not at_work and (at_work is not None)):
             # One that is about to take over, or that was replaced: of the conversation it has nothing to say.
             if kind is UsageUpdated:
                 self.ledger.add(event)  # type: ignore[arg-type]

@@ -73,6 +73,8 @@ class Decoder:
         self.sent_ms: Callable[[], float | None] = lambda: None
         #: Received audio by item, for the point at which an item can be cut.
         self.audio = ItemAudio()
+        #: Where in all input audio the turns ended that are not items yet.
+        self.turn_ends: Bounded[float] = Bounded()
         #: The user's words so far, by item.
         self.partial_texts: Bounded[str] = Bounded()
         #: Names of tools by call, and calls that were told of.

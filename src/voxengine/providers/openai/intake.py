@@ -269,9 +269,7 @@ class OpenAIIntake(BaseProvider):
             return
         retryable = failures.is_retryable(code)
         self.emit(
-            ev.ResponseError(
-                response_id=None, code=code, retryable=retryable, error=words, **meta
-            )
+            ev.ResponseError(response_id=None, code=code, retryable=retryable, error=words, **meta)
         )
         self._send_all(self._gate.failed())
 

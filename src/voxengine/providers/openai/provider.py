@@ -11,7 +11,6 @@ from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.conversation.items import Item
 from voxengine.errors import MessageError, ProviderError
-from voxengine.providers.base import ConnectionState
 from voxengine.providers.openai import encode, shape
 from voxengine.providers.openai.client_secrets import ClientSecret, request_secret
 from voxengine.providers.openai.connection import OpenAIConnection
@@ -47,6 +46,7 @@ class OpenAIProvider(OpenAIConnection):
 
     dialect = OPENAI
     capabilities = OPENAI.capabilities
+    key_variables = OPENAI.key_variables
     takes_audio = True
 
     def get_audio_format(self) -> AudioFormat:
@@ -68,10 +68,9 @@ class OpenAIProvider(OpenAIConnection):
     def take_audio(self, audio_data: bytes) -> None:
         """As `send_audio`, of audio that was checked."""
         socket = self._socket
-        if socket is None or self.state is not ConnectionState.CONNECTED:
-            raise self._not_connected()
         n = len(audio_data)
-        if not n:
+        if socket is None or not n:
+            self._at_work()
             return
         self._sent_bytes += n
         if self._binary:
@@ -290,6 +289,7 @@ class AzureProvider(OpenAIProvider):
 
     dialect = AZURE
     capabilities = AZURE.capabilities
+    key_variables = AZURE.key_variables
 
 
 class XAIProvider(OpenAIProvider):
@@ -297,6 +297,7 @@ class XAIProvider(OpenAIProvider):
 
     dialect = XAI
     capabilities = XAI.capabilities
+    key_variables = XAI.key_variables
 
 
 class CustomProvider(OpenAIProvider):
@@ -307,3 +308,4 @@ class CustomProvider(OpenAIProvider):
 
     dialect = CUSTOM
     capabilities = CUSTOM.capabilities
+    key_variables = CUSTOM.key_variables

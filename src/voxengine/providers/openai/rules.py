@@ -34,10 +34,12 @@ def _speech_started(decoder: Decoder, message: Message) -> Sequence[ProviderEven
 
 
 def _speech_stopped(decoder: Decoder, message: Message) -> Sequence[ProviderEvent]:
-    if not decoder.vad_events:
-        return _NONE
     # By the type's own description the position "includes the min_silence_duration_ms configured".
     where = message.audio_end_ms
+    if where is not None and message.item_id:
+        decoder.turn_ends[message.item_id] = where
+    if not decoder.vad_events:
+        return _NONE
     if where is not None:
         where = max(0.0, where - decoder.silence_ms)
     sent = decoder.sent_ms()
@@ -50,7 +52,9 @@ def _speech_stopped(decoder: Decoder, message: Message) -> Sequence[ProviderEven
 
 
 def _committed(decoder: Decoder, message: Message) -> Sequence[ProviderEvent]:
-    return (ev.TurnDetected(item_id=message.item_id, **decoder.meta()),)
+    # The turn has ended where its speech has. What was sent since belongs to the next one.
+    where = decoder.turn_ends.pop(message.item_id or "", None)
+    return (ev.TurnDetected(item_id=message.item_id, audio_ms=where, **decoder.meta()),)
 
 
 def _transcript_delta(decoder: Decoder, message: Message) -> Sequence[ProviderEvent]:

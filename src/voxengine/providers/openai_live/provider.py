@@ -42,6 +42,7 @@ class OpenAILiveProvider(LiveConnection):
     """
 
     capabilities = shape.CAPABILITIES
+    key_variables = shape.LIVE.key_variables
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Send what the user's microphone heard, in the format of `get_audio_format`."""

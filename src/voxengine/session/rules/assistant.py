@@ -37,7 +37,7 @@ def response_started(core: SessionCore, event: ev.ResponseStarted) -> None:
         replies.unnamed_voided = event.response_id is None
         if replies.in_flight is None:
             # Otherwise another was asked for since: what was told then was meant for this one, and now would hit that.
-            core.out.append(fx.CancelResponse(response_id))
+            core.call_off(response_id)
         return
     _begin(core, response_id).unnamed = event.response_id is None
     core.out.append(with_fields(event, response_id=response_id))
@@ -173,6 +173,8 @@ def finish(core: SessionCore, reply: Reply, status: Literal["completed", "incomp
                 item.leave_off()
             core.conversation.changed(item)
     settle(core)
+    if core.sounding:
+        core.out.append(fx.SetTimer("playout", core.playout.end_time(core.now)))
 
 
 def after(core: SessionCore, reply: Reply) -> None:

@@ -92,13 +92,12 @@ def _call_off(
     )
     core.emit(ev.ResponseCancelled, response_id=reply.id, reason=why)
     if told:
-        core.out.append(fx.CancelResponse(reply.id))
+        core.call_off(reply.id)
 
 
 def _take_back(core: SessionCore) -> None:
     """What we have asked for, and what has not begun, is not wanted any more."""
-    if core.capabilities.cancel:
-        core.out.append(fx.CancelResponse())
+    core.call_off()
     if not (core.capabilities.cancel and core.capabilities.cancel_requested):
         core.replies.to_stop += 1
 

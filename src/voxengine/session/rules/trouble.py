@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NOTHING_TO_CANCEL = frozenset({"response_cancel_not_active"})
 ALREADY_ACTIVE = frozenset({"conversation_already_has_active_response", "response_active"})
 
+#: Seconds after which it may be noticed at the latest that a response under way has run dry.
+PLAYOUT_LOOK = 0.5
+
 
 def timer_fired(core: SessionCore, timer: fx.TimerFired) -> None:
     """A timer that the core set has run out."""
@@ -81,10 +84,12 @@ def _played(core: SessionCore) -> None:
     """The queue of audio should be empty by now, unless more has come since the timer was set."""
     assistant.settle(core)
     end = core.playout.end_time(core.now)
-    if end > core.now + 0.0005:
-        core.out.append(fx.SetTimer("playout", end))
-        return
     reply = core.replies.active
+    if end > core.now + 0.0005:
+        # While more is under way the end moves on all the time, and only the state depends on it: look now and then.
+        moves = reply is not None and not reply.implied
+        core.out.append(fx.SetTimer("playout", max(end, core.now + PLAYOUT_LOOK) if moves else end))
+        return
     if reply is not None and reply.implied and not reply.open_calls:
         _end_implied(core, reply)
     core.speaking = None  # the next chunk sets the timer again
@@ -140,7 +145,7 @@ def _give_up(core: SessionCore, reply: Reply, code: str, words: str) -> None:
     if begun:
         assistant.finish(core, reply, "incomplete")
         core.emit(ev.ResponseError, response_id=reply.id, code=code, error=words)
-        core.out.append(fx.CancelResponse(reply.id))
+        core.call_off(reply.id)
     core.emit(ev.ErrorGeneral, code=code, error=f"{core.provider}: {words}", recoverable=True)
     core.replies.void(reply)
     core.replies.to_stop = 0

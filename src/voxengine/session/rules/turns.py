@@ -14,6 +14,9 @@ from voxengine.session import effects as fx
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
 
+#: Turns that may be unsettled at a time. Where nobody answers, nothing but a transcript settles one, which may not come.
+MOST = 16
+
 
 def keep(core: SessionCore, item: Item, audio_ms: float | None) -> None:
     """The user speaks, and the words are part of this item."""
@@ -21,6 +24,10 @@ def keep(core: SessionCore, item: Item, audio_ms: float | None) -> None:
     if item.id not in core.kept:
         core.out.append(fx.KeepAudio(item.id, audio_ms))
     core.kept[item.id] = None
+    if len(core.kept) > MOST:
+        oldest = next(iter(core.kept))
+        del core.kept[oldest]
+        core.out.append(fx.ForgetAudio(oldest))
 
 
 def over(core: SessionCore, item: Item, audio_ms: float | None) -> None:

@@ -25,8 +25,8 @@ class Mind:
     """The model's side of one session's conversation.
 
     `script` has the replies. `transcripts` is what it understands of speech that carries no words, in rotation; None
-    is speech that cannot be transcribed. `then` is what follows the result of each call: sessions that have it in common
-    know it of each other's calls, which a client may tell them as an earlier conversation.
+    is speech that cannot be transcribed. `then` is what follows the result of each call: sessions that share it know it
+    of each other's calls, which a client may tell them as an earlier conversation.
     """
 
     def __init__(
