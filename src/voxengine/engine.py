@@ -32,7 +32,6 @@ from voxengine.observe import Metrics
 from voxengine.providers.base import BaseProvider, ConnectionState, Flag
 from voxengine.session import Ledger, Session, Tool, Toolbox
 from voxengine.session import effects as fx
-from voxengine.session.leg import Leg
 
 if TYPE_CHECKING:
     from voxengine.audio.portaudio import Device
@@ -226,7 +225,7 @@ class VoiceEngine:
 
     async def commit_audio(self) -> None:
         """End the user's turn, where turn detection is "none"."""
-        await self._open.call(Leg.commit_audio)
+        await self._open.commit_audio()
 
     async def clear_audio(self) -> None:
         """Throw away audio that is not part of a turn yet."""

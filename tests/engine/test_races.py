@@ -11,7 +11,13 @@ import pytest
 from tests.engine.caller import LATENCY, Caller
 from tests.engine.conftest import MakeEngine
 from tests.engine.desk import ABLE, Desk, desk, tone
-from voxengine import ConfigurationError, VoiceEngine, VoiceEngineConfig, register_provider
+from voxengine import (
+    ConfigurationError,
+    ConnectionError,
+    VoiceEngine,
+    VoiceEngineConfig,
+    register_provider,
+)
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 
@@ -118,7 +124,8 @@ async def test_a_switch_that_is_broken_off_after_it_was_done_is_done(
 async def test_a_stand_in_that_is_not_needed_any_more_goes_unheard(
     make_engine: MakeEngine,
 ) -> None:
-    def leave(p: Desk, *_: Any) -> None:
+    async def leave(p: Desk, *_: Any) -> None:
+        await asyncio.sleep(1 if p is kind.made[0] else 0)
         p.emit(ev.ConnectionClosed(**p.meta()))
 
     async def slow_the_second(p: Desk, *_: Any) -> None:
@@ -129,11 +136,36 @@ async def test_a_stand_in_that_is_not_needed_any_more_goes_unheard(
     closed: list[Any] = []
     engine.on("connection_closed", closed.append)
     async with engine:
-        await engine.update_session(voice="alto")
+        await engine.update_session(eagerness="low")
         await asyncio.sleep(42)
         assert len(kind.made) == 2
+        assert engine.provider is kind.made[0]
     assert len(closed) == 1
     assert kind.made[1].closed == 1
+
+
+async def test_an_attempt_that_is_overtaken_while_it_closes_is_closed_all_the_same(
+    make_engine: MakeEngine,
+) -> None:
+    closed: list[Desk] = []
+
+    def refuse(p: Desk) -> None:
+        if p is not kind.made[0]:
+            raise ConnectionError("busy", code="refused")
+
+    async def slowly(p: Desk) -> None:
+        await asyncio.sleep(1)
+        closed.append(p)
+
+    kind = desk(connect=refuse, disconnect=slowly)
+    register_provider("other", desk())
+    async with make_engine(kind) as engine:
+        kind.made[0].lose()
+        await asyncio.sleep(0.5)
+        assert len(kind.made) == 2
+        await engine.switch_provider("other")
+        await asyncio.sleep(2)
+        assert closed == kind.made
 
 
 # -- rotation
@@ -162,21 +194,30 @@ async def test_settings_that_change_while_another_connection_opens_are_its_setti
         assert told == settings
         # They are not told to another provider.
         register_provider("other", other := desk())
+        kind.hooks["connect"] = lambda *_: asyncio.sleep(5)
+        kind.made[1].lose()
         await engine.switch_provider("other")
         assert not other.made[0].asked("configure_session")
 
 
-async def test_whoever_talks_at_the_very_moment_of_a_rotation_is_heard(
-    make_engine: MakeEngine,
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("apart", [1, 3, 4, 5])
+async def test_whoever_calls_at_the_very_moment_of_a_rotation_is_heard(
+    make_engine: MakeEngine, apart: int, turns: int
 ) -> None:
     """A call that is put in between the last that the old connection took and the change of connections."""
-    kind = desk(LIMITED)
+
+    async def take(*_: Any) -> None:
+        for _n in range(turns):
+            await asyncio.sleep(0)
+
+    kind = desk(LIMITED, configure_session=take)
     failures: list[BaseException] = []
     async with make_engine(kind) as engine:
         await asyncio.sleep(39.9999)
 
         async def note(n: int) -> None:
-            for _ in range(n):
+            for _ in range(n * apart):
                 await asyncio.sleep(0)
             await engine.update_session(temperature=n / 100)
 
@@ -196,6 +237,26 @@ async def test_whoever_talks_at_the_very_moment_of_a_rotation_is_heard(
             == kind.made[1].asked("configure_session")[-1][0]["temperature"]
         )
     assert failures == []
+
+
+async def test_who_begins_to_speak_right_at_a_rotation_is_heard_however_slow_it_is(
+    make_engine: MakeEngine,
+) -> None:
+    """Neither connection has told of speech. The second takes each piece of audio only after a while."""
+    able = msgspec.structs.replace(LIMITED, vad_events=True)
+    kind = desk(able, send_audio=lambda p, _: asyncio.sleep(0.3 if p is not kind.made[0] else 0))
+    async with make_engine(kind) as engine:
+        await asyncio.sleep(39.5)
+        for _ in range(500):
+            before = asyncio.get_running_loop().time()
+            await engine.send_audio(tone(20))
+            await asyncio.sleep(max(0, before + 0.02 - asyncio.get_running_loop().time()))
+            if len(kind.made) == 2 and asyncio.get_running_loop().time() > 42:
+                break
+        spoken = (asyncio.get_running_loop().time() - 39.5) * 1000
+        await asyncio.sleep(20)
+        sent = sum(len(audio) for (audio,) in kind.made[1].asked("send_audio")) / 48
+        assert sent == pytest.approx(spoken, abs=40)
 
 
 async def test_a_stand_in_that_cannot_even_be_made_is_tried_again(make_engine: MakeEngine) -> None:

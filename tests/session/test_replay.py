@@ -272,3 +272,22 @@ def test_it_goes_on_in_another_format() -> None:
     for _ in range(600):
         audio.push(b"\x55" * 400)
     assert ulaw.duration_ms(len(audio)) == pytest.approx(LIMIT_MS, abs=100)
+
+
+def test_what_is_said_between_a_commit_and_its_confirmation_is_of_the_next_turn() -> None:
+    audio = TurnAudio(FORMAT, always=True)
+    push(audio, loud(1000))
+    audio.commit()
+    push(audio, loud(400))
+    audio.keep("u1")
+    audio.turn_ended()
+    audio.forget("u1")
+    push(audio, loud(100))
+    audio.away()
+    assert replayed(audio) == loud(500)
+    # It does not outlast the connection.
+    audio.commit()
+    audio.begin()
+    push(audio, loud(100))
+    audio.turn_ended()
+    assert replayed(audio) == b""

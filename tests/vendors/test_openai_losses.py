@@ -273,10 +273,6 @@ async def test_what_is_said_at_the_end_of_one_turn_and_the_beginning_of_the_next
         await goes_on(call)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the session takes the moment of the confirmation, not of `commit_audio`, for the end of the turn",
-)
 async def test_manual_turns_that_follow_each_other_without_a_pause():
     """The confirmation of a commit is late: what was said since is not a part of the turn that it ended."""
     async with call_to(turn_detection="none", faults=[Lag(0.4, connect=1)]) as call:

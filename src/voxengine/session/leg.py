@@ -24,6 +24,7 @@ from voxengine.events import (
     ProviderEvent,
     ResponseCancelled,
     ResponseCompleted,
+    SystemWarning,
 )
 from voxengine.providers.base import BaseProvider
 from voxengine.providers.registry import create_provider
@@ -321,7 +322,5 @@ _ONCE = frozenset(
 
 
 def _warning(provider: BaseProvider, failure: Exception) -> ProviderEvent:
-    from voxengine.events import SystemWarning
-
     words = f"closing provider {provider.name!r} failed: {type(failure).__name__}: {failure}"
     return SystemWarning(code="close_failed", message=words, **provider.meta())

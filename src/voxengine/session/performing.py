@@ -226,6 +226,7 @@ class Performer:
         begin = self.replay_from
         if until is not None:
             await self._pour_pieces(leg, begin, until)
+            self._audio.commit(until)
             await leg.commit_audio()
             begin = max(begin, until)
         await self._pour_pieces(leg, begin, None)

@@ -41,6 +41,7 @@ class TurnAudio:
 
     __slots__ = (
         "_away_from",
+        "_committed",
         "_format",
         "_frames",
         "_heard_at",
@@ -82,6 +83,8 @@ class TurnAudio:
         self._marks: dict[str, int] = {}
         #: What lies before this place belongs to a turn that is over.
         self._open_from = 0
+        #: Where the turn ends that was committed, until the provider says that it has.
+        self._committed: int | None = None
         #: Since when nobody has listened; None while somebody does.
         self._away_from: int | None = None
         #: After an outage: where the stream will be when everything of it has surely been told of.
@@ -145,9 +148,16 @@ class TurnAudio:
 
     def turn_ended(self, audio_ms: float | None = None) -> None:
         """A turn is over: what comes from here on belongs to another."""
-        end = self._end if audio_ms is None else min(self._end, self._at(audio_ms))
+        end = self._end if self._committed is None else self._committed
+        if audio_ms is not None:
+            end = min(self._end, self._at(audio_ms))
+        self._committed = None
         self._open_from = max(self._open_from, end)
         self._update()
+
+    def commit(self, place: int | None = None) -> None:
+        """The application ends the turn here, or at that place; the provider's word for it comes later."""
+        self._committed = self._end if place is None else place
 
     def forget(self, item_id: str) -> None:
         """A turn is settled."""
@@ -161,7 +171,7 @@ class TurnAudio:
 
     def attached(self) -> None:
         """Another conversation partner listens from here on, and needs nothing of what was."""
-        self._away_from = self._heard_at = None
+        self._away_from = self._heard_at = self._committed = None
         self._origin = self._open_from = self._end
         self._update()
 
@@ -190,6 +200,7 @@ class TurnAudio:
             earliest = self._open_from if self.always else since - self._pre_roll
             begin = self._first_sound(max(earliest, self._open_from, self._start))
         self._origin = begin
+        self._committed = None
         return begin
 
     def replayed(self) -> None:

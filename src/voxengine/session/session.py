@@ -408,6 +408,15 @@ class Session:
 
         await self.call(change)
 
+    async def commit_audio(self) -> None:
+        """End the user's turn with the audio that was sent so far."""
+
+        def commit(leg: Leg) -> Awaitable[None]:
+            self._audio.commit()
+            return leg.commit_audio()
+
+        await self.call(commit)
+
     async def clear_audio(self) -> None:
         """Throw away the user's audio that is not a turn yet."""
         self._audio.clear()
@@ -448,7 +457,7 @@ class Session:
     def _receive(self, leg: Leg, event: ProviderEvent) -> None:
         kind = type(event)
         at_work = self._hands.leg
-        if leg.retired or (leg is not at_work and (at_work is not None)):
+        if leg.retired or (leg is not at_work and (leg.hidden or at_work is not None)):
             # One that is about to take over, or that was replaced: of the conversation it has nothing to say.
             if kind is UsageUpdated:
                 self.ledger.add(event)  # type: ignore[arg-type]

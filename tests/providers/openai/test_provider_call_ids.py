@@ -17,12 +17,8 @@ def outputs(emulator):
 
 
 async def test_a_result_names_the_call_as_the_vendor_did():
-    import json
-
     async with OpenAIEmulator() as emulator:
         provider = create_provider("openai", {"api_key": "sk-emulated", **emulator.metadata})
-        told = []
-        provider.on_event = told.append
         await provider.connect()
         item = {
             "type": "function_call",
@@ -32,14 +28,15 @@ async def test_a_result_names_the_call_as_the_vendor_did():
             "arguments": "{}",
         }
         place = {"response_id": "r", "output_index": 0}
-        done = {"type": "response.output_item.done", "event_id": "e", "item": item, **place}
-        provider._on_text(memoryview(json.dumps(done).encode()))
-        assert [e.call_id for e in told if isinstance(e, FunctionInvoked)] == [LONG]
+        emulator.sessions[0].send({"type": "response.output_item.done", "item": item, **place})
+        events = provider.events()
+        async for event in events:
+            if isinstance(event, FunctionInvoked):
+                assert event.call_id == LONG
+                break
         # The emulator has made no such call: it complains of the id that it was given.
-        complaints = provider.events()
-        provider.on_event = None
         await provider.send_tool_result(LONG, "{}")
-        async for event in complaints:
+        async for event in events:
             if event.is_error:
                 assert repr(LONG) in str(event.error)
                 break

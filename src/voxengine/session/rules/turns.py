@@ -14,7 +14,7 @@ from voxengine.session import effects as fx
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
 
-#: Turns that may be unsettled at a time. Where nobody answers, nothing but a transcript settles one, which may not come.
+#: Turns that may be unsettled at a time. Where nobody answers, only a transcript settles one, and that may not come.
 MOST = 16
 
 
