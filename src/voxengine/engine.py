@@ -192,6 +192,8 @@ class VoiceEngine:
         leg = session.current_leg or session.leg
         provider = leg.provider
         can = provider.capabilities
+        if role == "user" and not can.text_input:
+            raise provider.unsupported("texts of the user")
         if role != "user" and not (
             can.system_messages or (role == "assistant" and can.history == "items")
         ):

@@ -609,3 +609,11 @@ async def test_a_connection_that_was_closed_under_our_hands(make_engine: MakeEng
             with pytest.raises(ConnectionError, match="is lost") as caught:
                 await method(engine)
             assert caught.value.code == "closed"
+
+
+async def test_a_text_that_the_provider_cannot_take_is_not_in_the_log():
+    settings = {"capabilities": {"text_input": False}}
+    async with VoiceEngine(provider="mock", metadata=settings) as engine:
+        with pytest.raises(UnsupportedFeatureError):
+            await engine.send_text("hello")
+        assert not len(engine.conversation)
