@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxengine.conversation import Item, Span, text_heard
+from voxengine.conversation.heard import FASTEST
 
 TEXT = "one two three four"
 
@@ -128,6 +129,81 @@ def test_empty_text_leaves_no_span() -> None:
     assert item.spans == []
 
 
+# -- an item that is not complete
+
+
+def streamed(text: str, ms_per_word: float, lead: int, words: int) -> Item:
+    """An item whose words are spoken one after the other, and come so many words before their audio."""
+    item = Item(id="a", role="assistant")
+    spoken = text.split()
+    for n in range(words + lead):
+        if n < len(spoken):
+            item.add_text((" " if n else "") + spoken[n])
+        if n >= lead:
+            item.audio_ms += ms_per_word
+    return item
+
+
+WORDY = " ".join(f"word{n}" for n in range(10, 50))
+
+
+def test_words_that_came_without_their_audio_were_not_said() -> None:
+    """No speech is so quick that two words fit into a tenth of a second."""
+    item = Item(id="a", role="assistant")
+    speak(item, "one two three", 100)
+    item.leave_off()
+    assert (item.text, item.unheard_text) == ("", "one two three")
+
+
+@pytest.mark.parametrize("lead", [0, 1, 3, 10])
+@pytest.mark.parametrize("ms", [300, 400, 700])
+def test_the_lead_of_the_text_is_told_from_the_rate_of_the_speech(ms: float, lead: int) -> None:
+    item = streamed(WORDY, ms, lead, words=12)
+    item.leave_off()
+    assert len(item.text.split()) in (11, 12)
+    assert item.text + item.unheard_text == " ".join(WORDY.split()[: 12 + lead])
+
+
+def test_text_that_comes_after_its_audio_was_said() -> None:
+    item = Item(id="a", role="assistant")
+    for word in WORDY.split()[:12]:
+        item.audio_ms += 400
+        item.add_text(f"{word} ")
+    item.leave_off()
+    assert item.text.split() == WORDY.split()[:12]
+
+
+def test_a_writing_without_spaces_is_not_spoken_faster() -> None:
+    item = Item(id="a", role="assistant")
+    speak(item, "今日はとても良い天気ですね", 500)
+    item.leave_off()
+    assert item.text == "今日はとて"
+
+
+def test_what_is_known_of_the_times_is_not_estimated() -> None:
+    item = Item(id="a", role="assistant")
+    item.add_text("Quick as a flash. ", 0, 100)
+    item.add_text("And then", 100)
+    item.audio_ms = 200
+    item.leave_off()
+    assert item.text == "Quick as a flash."
+
+
+def test_a_complete_item_was_said_whatever_its_audio_is() -> None:
+    item = Item(id="a", role="assistant", status="completed")
+    speak(item, "one two three", 100)
+    assert item.text_at(100) == "one two three"
+
+
+def test_breaking_off_and_then_cutting_short_agree() -> None:
+    item = streamed(WORDY, 400, 5, words=12)
+    before = item.text_at(2400).rstrip()
+    item.leave_off()
+    assert item.text_at(2400).rstrip() == before
+    item.cut(2400)
+    assert item.text == before
+
+
 # -- what always holds
 
 WORDS = st.text(alphabet=st.sampled_from("ab,.é日🎉 \n"), max_size=30)
@@ -146,6 +222,7 @@ def spoken(draw: st.DrawFn) -> Item:
         else:
             item.add_text(text)
         item.audio_ms += audio
+    item.status = draw(st.sampled_from(["in_progress", "completed"]))
     return item
 
 
@@ -178,3 +255,19 @@ def test_cutting_loses_no_text_and_is_final(item: Item, ms: float) -> None:
     assert item.text + item.unheard_text == text
     assert item.text == item.text.rstrip()
     assert 0 <= item.heard_ms <= item.audio_ms
+
+
+@given(item=spoken(), ms=MS)
+def test_what_is_not_complete_is_never_heard_further_than_what_is(item: Item, ms: float) -> None:
+    item.status = "completed"
+    whole = item.text_at(ms)
+    item.status = "in_progress"
+    assert whole.startswith(item.text_at(ms))
+
+
+@given(item=spoken(), ms=MS)
+def test_nobody_speaks_faster_than_can_be_understood(item: Item, ms: float) -> None:
+    item.status = "in_progress"
+    timed = sum(span.end_ms is not None for span in item.spans)
+    heard = item.text_at(ms)
+    assert timed or len(heard) <= max(0.0, min(ms, item.audio_ms)) * FASTEST / 1000

@@ -268,6 +268,94 @@ def test_no_answer_to_a_tool_is_asked_for_while_the_user_speaks() -> None:
     assert not d.of(fx.RequestResponse)
 
 
+def a_text_calls_a_tool_while_the_user_speaks(d: Driver) -> None:
+    d.user_speaks("u1")
+    d.give(fx.Text("look it up"))
+    d.give(ev.ResponseStarted(response_id="r1"))
+    d.give(call())
+    d.give(ev.ResponseCompleted(response_id="r1"))
+
+
+def test_a_tool_returns_after_another_response_and_is_answered() -> None:
+    d = Driver()
+    a_text_calls_a_tool_while_the_user_speaks(d)
+    text = d.core.turn_id
+    d.user_stops("u1", "hello")
+    d.answer("hello to you", n=2)
+    assert not d.of(fx.RequestResponse)
+    d.give(fx.ToolFinished("c1", "x"), 2)
+    d.one(fx.RequestResponse)
+    d.answer("found x", n=3)
+    assert d.item("a3").turn_id == text
+    assert d.core.state == "speaking"
+    d.wait(60)
+    assert len(d.of(fx.RequestResponse)) == 1
+
+
+def test_a_tool_returns_during_another_response_and_is_answered_after_it() -> None:
+    d = Driver()
+    a_text_calls_a_tool_while_the_user_speaks(d)
+    d.user_stops("u1", "hello")
+    d.answer("hello to you", n=2, done=False)
+    d.give(fx.ToolFinished("c1", "x"))
+    assert not d.of(fx.RequestResponse)
+    d.give(ev.ResponseCompleted(response_id="r2"))
+    d.one(fx.RequestResponse)
+
+
+def test_a_tool_returns_while_the_user_speaks_and_the_answer_to_the_turn_is_that_to_it() -> None:
+    d = Driver()
+    a_text_calls_a_tool_while_the_user_speaks(d)
+    d.give(fx.ToolFinished("c1", "x"))
+    d.user_stops("u1", "hello")
+    d.answer("hello, and x", n=2)
+    d.wait(60)
+    assert not d.of(fx.RequestResponse)
+    assert not d.of(ev.ErrorGeneral)
+
+
+def test_two_tools_of_two_responses_are_both_answered() -> None:
+    d = Driver()
+    a_text_calls_a_tool_while_the_user_speaks(d)
+    d.user_stops("u1", "hello")
+    d.give(ev.ResponseStarted(response_id="r2"))
+    d.give(call(2, "r2", "{}"))
+    d.give(ev.ResponseCompleted(response_id="r2"))
+    d.give(fx.ToolFinished("c1", "x"))
+    assert not d.of(fx.RequestResponse), "the other has yet to return"
+    d.give(fx.ToolFinished("c2", "y"))
+    d.one(fx.RequestResponse)
+    d.answer("x and y", n=3)
+    d.wait(60)
+    assert len(d.of(fx.RequestResponse)) == 1
+
+
+@pytest.mark.parametrize("command", [fx.Interrupt(), fx.Text("never mind"), fx.Say("wait")])
+def test_what_is_asked_of_the_assistant_stops_the_tools_of_all_that_was_before(
+    command: fx.Interrupt | fx.Text | fx.Say,
+) -> None:
+    d = Driver()
+    a_text_calls_a_tool_while_the_user_speaks(d)
+    d.user_stops("u1", "hello")
+    d.answer("hello to you", n=2)
+    d.wait(5)
+    d.give(command)
+    assert d.one(fx.CancelTool).call_id == d.one(ev.FunctionCancelled).call_id == "c1"
+    d.give(fx.ToolFinished("c1", "x"))
+    assert not d.of(fx.RequestResponse)
+
+
+def test_a_tool_of_the_last_provider_asks_the_next_for_nothing() -> None:
+    d = Driver()
+    a_text_calls_a_tool_while_the_user_speaks(d)
+    d.user_stops("u1", "hello")
+    d.answer("hello to you", n=2)
+    d.give(ev.ConnectionLost())
+    d.give(fx.Attached("other", SERVER_VAD), 5)
+    d.give(fx.ToolFinished("c1", "x"))
+    assert not d.of(fx.RequestResponse)
+
+
 # -- when it does not come
 
 

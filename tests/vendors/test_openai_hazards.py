@@ -230,10 +230,6 @@ async def test_a_tool_that_fails_is_spoken_of():
         assert len(call.of(ev.FunctionFailed)) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the session asks for what follows a tool only if no other response has begun since",
-)
 async def test_a_tool_that_a_text_has_called_while_the_user_spoke():
     """The turn has its answer while the tool runs; what the tool has found is then said, too."""
     async with call_to() as call:

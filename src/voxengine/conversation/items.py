@@ -62,8 +62,12 @@ class Item(msgspec.Struct, kw_only=True):
         self.text += text
 
     def text_at(self, heard_ms: float) -> str:
-        """The words that a listener of the first `heard_ms` has heard, whole words only."""
-        return text_heard(self.text, self.spans, self.audio_ms, heard_ms)
+        """The words that a listener of the first `heard_ms` has heard, whole words only.
+
+        Of an item that is not complete, not more than its audio can hold.
+        """
+        came = None if self.status == "completed" else self.text + self.unheard_text
+        return text_heard(self.text, self.spans, self.audio_ms, heard_ms, came=came)
 
     def cut(self, heard_ms: float) -> None:
         """Let the item end where the listener stopped hearing it. Text that was never spoken is not said."""

@@ -79,6 +79,21 @@ class Calls:
         """The call's reply is not waited for any more, but the tool goes on."""
         self._calls[call_id].reply = None
 
+    def let_go_all(self) -> None:
+        """No reply is waited for any more, but the tools go on."""
+        for call in self._calls.values():
+            call.reply = None
+
+    def awaited_by(self) -> list[Reply]:
+        """The replies that wait for the results of their calls."""
+        found: list[Reply] = []
+        for call in self._calls.values():
+            reply = call.reply
+            running = call.output is None and not call.cancelled
+            if running and reply is not None and not any(reply is other for other in found):
+                found.append(reply)
+        return found
+
     def finish(self, call_id: str) -> Call | None:
         """The call whose result is there; None if it is not waited for (any more)."""
         call = self._calls.get(call_id)

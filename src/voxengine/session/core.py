@@ -56,6 +56,8 @@ class CoreOptions(msgspec.Struct, frozen=True):
     rotation_margin: float = 300.0
     #: Measure the latencies of each turn, and tell of every change of the log.
     metrics: bool = True
+    #: The provider is asked to write down what the user says.
+    transcripts: bool = True
     #: Unix time at which the loop's clock was zero, for the timestamps of events that the core makes.
     epoch: float = 0.0
 
@@ -96,6 +98,8 @@ class SessionCore:
         #: The user's items whose words are known, and those of which it was told that the turn was over.
         self.transcribed = Recent(64)
         self.detected = Recent(64)
+        #: Those of which it was told that the turn was over, and not yet what was said.
+        self.unwritten = Recent(64)
         #: The user's items that the present connection hears once more and has not told of yet, in order; and our ids
         #: of those of which it has, by its own.
         self.reopened: list[str] = []
@@ -246,9 +250,8 @@ class SessionCore:
         self.out.append(fx.RequestResponse(command.modalities, command.instructions))
 
     def call_off(self, response_id: str | None = None) -> None:
-        """Tell the provider to stop, where it can be told; where it cannot, what still comes of it does not count."""
-        if self.capabilities.cancel:
-            self.out.append(fx.CancelResponse(response_id))
+        """Tell the provider to stop. If it cannot, what still comes of it does not count."""
+        self.out.append(fx.CancelResponse(response_id))
 
     def new_id(self, prefix: str) -> str:
         """An id that is new in this conversation."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from voxengine.clock import Clock
-from voxengine.errors import ConnectionError
+from voxengine.errors import ConnectionError, UnsupportedFeatureError
 from voxengine.events import ErrorGeneral, ProviderEvent
 from voxengine.session import effects as fx
 from voxengine.session.core import SessionCore
@@ -179,7 +179,17 @@ class Performer:
             self._to_provider(partial(provider.create_response, instructions=words), waits)
 
     def _cancel_response(self, _: fx.CancelResponse, waits: _Waits) -> None:
-        self._to_provider(self._at_work().provider.interrupt, waits, on_error=self.complain)
+        provider = self._at_work().provider
+
+        async def interrupt() -> None:
+            try:
+                await provider.interrupt()
+            except UnsupportedFeatureError:
+                # It talks on, and nobody is to hear it: for those who asked for silence, that is as good.
+                if provider.capabilities.cancel:
+                    raise
+
+        self._to_provider(interrupt, waits, on_error=self.complain)
 
     def _truncate(self, effect: fx.Truncate, _: _Waits) -> None:
         provider = self._at_work().provider

@@ -124,6 +124,7 @@ class TurnAudio:
         self._start, self._held = moved(self._start), len(held)
         self._marks = {item_id: moved(place) for item_id, place in self._marks.items()}
         self._open_from, self._origin = moved(self._open_from), moved(self._origin)
+        self._committed = None if self._committed is None else moved(self._committed)
         self._away_from = None if self._away_from is None else moved(self._away_from)
         self._heard_at = None if self._heard_at is None else moved(self._heard_at)
         self._format = format

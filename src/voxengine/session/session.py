@@ -101,6 +101,7 @@ class Session:
             recovers=config.reconnect_timeout > 0,
             rotation_margin=config.rotation_margin,
             metrics=config.mode == "big",
+            transcripts=config.mode != "fast",
             epoch=clock.epoch,
         )
         self.core = SessionCore(conversation, options, PlayoutClock(config.output_latency_ms))

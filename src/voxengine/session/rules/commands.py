@@ -22,7 +22,9 @@ def attached(core: SessionCore, command: fx.Attached) -> None:
             cutting.cut(core, "request", tell_provider=False)
             user.drop_turn(core)
         core.replies = Replies()
+        core.calls.let_go_all()
     turns.drop(core)
+    user.give_up_transcripts(core, "another provider took over")
     core.begin_leg(command)
 
 

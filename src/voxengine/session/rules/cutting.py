@@ -26,6 +26,8 @@ def cut(
     `reason` is "speech" or "request"; `cancelled` is the provider's own word that it has stopped.
     """
     reply = core.replies.open
+    if reason == "request":
+        tools.call_off_all(core, reason, tell_provider)
     heard = {item_id: heard_ms for item_id, _, heard_ms in core.playout.stop(core.now)}
     cut_short = []
     for item in list(core.sounding.values()):

@@ -69,6 +69,8 @@ def reattached(core: SessionCore, command: fx.Reattached) -> None:
         turns.reopen(core)
     else:
         turns.drop(core)
+    planned = command.reason == "rotation"
+    user.give_up_transcripts(core, "another connection took over" if planned else LOST)
     commit = core.manual_turns and bool(core.reopened) and core.reopened[0] in core.detected
     reply = core.replies.open
     if reply is not None and reply.turn_id in core.reopened:
@@ -97,8 +99,8 @@ def unplug(core: SessionCore, why: str) -> None:
     core.connected = core.recovering = False
     core.user_speaking = False
     reply = core.replies.open
+    tools.call_off_all(core, "connection", tell_provider=False)
     if reply is not None:
-        tools.call_off(core, reply, "connection", tell_provider=False)
         if reply.state is ReplyState.ACTIVE:
             _break_off(core, reply, why)
         core.replies.withdraw(reply)
@@ -106,6 +108,7 @@ def unplug(core: SessionCore, why: str) -> None:
     core.replies.stop_next = False
     core.replies.to_stop = 0
     turns.drop(core)
+    user.give_up_transcripts(core, why)
     core.clear_timer("response", "stall", "rotation")
 
 

@@ -109,8 +109,12 @@ def _tell(core: SessionCore, call: Call, result: Item, best_effort: bool) -> Non
 
 def _all_returned(core: SessionCore, reply: Reply, known_there: bool) -> None:
     if core.recovering:
-        if reply.state is ReplyState.DONE and reply is core.replies.current:
+        if reply.state is not ReplyState.DONE:
+            return
+        if core.replies.open is None:
             outage.owe(core, reply)
+        else:
+            _ask_later(core)
     elif reply.state is ReplyState.DONE:
         if known_there:
             reply.awaits_continuation = core.capabilities.continues_after_tool
@@ -122,18 +126,30 @@ def _all_returned(core: SessionCore, reply: Reply, known_there: bool) -> None:
 
 
 def go_on(core: SessionCore, reply: Reply) -> None:
-    """All results of a finished response are there: ask for the answer to them, unless the user is speaking."""
-    if reply is core.replies.current and not core.user_speaking and core.connected:
-        core.request(core.replies.pending or fx.CreateResponse())
-        core.replies.pending = None
-        if core.replies.current is not None:
-            core.replies.current.awaits_continuation = True
+    """All results of a finished response are there: ask for the answer to them.
+
+    That is now, or after the user's turn, or after the response that is under way: where a text calls a tool while the
+    user speaks, the turn may have its answer before the tool returns.
+    """
+    if not core.connected:
+        return
+    if core.user_speaking or core.replies.open is not None:
+        _ask_later(core)
+        return
+    followed = reply is not core.replies.current
+    core.request(core.replies.pending or fx.CreateResponse())
+    core.replies.pending = None
+    due = core.replies.current
+    if due is not None:
+        due.awaits_continuation = True
+        if followed:
+            due.turn_id = reply.turn_id
 
 
 def await_going_on(core: SessionCore, reply: Reply) -> None:
     """The provider goes on by itself, in another response: that is due."""
     reply.awaits_continuation = False
-    if reply is core.replies.current and not core.user_speaking and core.connected:
+    if core.replies.open is None and not core.user_speaking and core.connected:
         core.expect(ours=False).awaits_continuation = True
 
 
@@ -148,6 +164,16 @@ def call_off(core: SessionCore, reply: Reply, reason: str, tell_provider: bool) 
         if tell_provider and core.connected and call.leg == core.calls.leg:
             core.out.append(fx.SendToolResult(call.vendor_id, CANCELLED, best_effort=True))
     reply.open_calls.clear()
+
+
+def call_off_all(core: SessionCore, reason: str, tell_provider: bool) -> None:
+    """As `call_off`, for all replies that wait for their tools: others may have followed them."""
+    for reply in core.calls.awaited_by():
+        call_off(core, reply, reason, tell_provider)
+
+
+def _ask_later(core: SessionCore) -> None:
+    core.replies.pending = core.replies.pending or fx.CreateResponse()
 
 
 def _stop(core: SessionCore, call: Call) -> None:

@@ -59,6 +59,12 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
     if item.id not in core.detected:  # another connection hears a turn again that was told of
         core.detected.add(item.id)
         core.out.append(with_fields(event, item_id=item.id))
+        if (
+            core.options.transcripts
+            and core.capabilities.input_transcription
+            and item.id not in core.transcribed
+        ):
+            core.unwritten.add(item.id)
     if core.manual_turns or not core.capabilities.answers:
         due = core.replies.in_flight
         if due is not None and due.state is ReplyState.DUE:
@@ -97,6 +103,7 @@ def transcript_completed(core: SessionCore, event: ev.TranscriptCompleted) -> No
         return
     item.status = "completed"
     core.transcribed.add(item.id)
+    core.unwritten.pop(item.id, None)
     if event.text.strip() or _is_answered(core, item):
         core.conversation.changed(item)
     else:
@@ -108,8 +115,25 @@ def transcript_failed(core: SessionCore, event: ev.TranscriptFailed) -> None:
     """There was speech, but we shall not know what was said."""
     item = user_item(core, event.item_id)
     item.status = "completed"
+    core.unwritten.pop(item.id, None)
     core.conversation.changed(item)
     core.out.append(with_fields(event, item_id=item.id))
+
+
+def give_up_transcripts(core: SessionCore, why: str) -> None:
+    """Of turns that no connection hears again, nobody will write down any more what was said."""
+    for item_id in [i for i in core.unwritten if i not in core.reopened]:
+        del core.unwritten[item_id]
+        item = core.conversation.get(item_id)
+        if item is None:
+            continue
+        item.status = "completed"
+        core.conversation.changed(item)
+        core.emit(
+            ev.TranscriptFailed,
+            item_id=item_id,
+            error=f"{why} before the transcript came",
+        )
 
 
 def user_item(core: SessionCore, item_id: str | None) -> Item:
