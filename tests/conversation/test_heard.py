@@ -173,6 +173,17 @@ def test_text_that_comes_after_its_audio_was_said() -> None:
     assert item.text.split() == WORDY.split()[:12]
 
 
+def test_text_that_comes_after_its_audio_in_ever_longer_pieces_was_said() -> None:
+    """What came for so much audio is then less than was said in it."""
+    item = Item(id="a", role="assistant")
+    pieces = ["one two ", "three ", "four five six seven eight nine ten eleven"]
+    for ms, words in zip((1000, 1000, 3000), pieces, strict=True):
+        item.audio_ms += ms
+        item.add_text(words)
+    item.leave_off()
+    assert item.text == "".join(pieces)
+
+
 def test_a_writing_without_spaces_is_not_spoken_faster() -> None:
     item = Item(id="a", role="assistant")
     speak(item, "今日はとても良い天気ですね", 500)

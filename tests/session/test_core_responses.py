@@ -345,8 +345,9 @@ def test_what_is_asked_of_the_assistant_stops_the_tools_of_all_that_was_before(
     assert not d.of(fx.RequestResponse)
 
 
-def test_a_tool_of_the_last_provider_asks_the_next_for_nothing() -> None:
-    d = Driver()
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_tool_of_the_last_provider_asks_the_next_for_nothing(recovers: bool) -> None:
+    d = Driver(recovers=recovers)
     a_text_calls_a_tool_while_the_user_speaks(d)
     d.user_stops("u1", "hello")
     d.answer("hello to you", n=2)

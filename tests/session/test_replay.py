@@ -274,6 +274,18 @@ def test_it_goes_on_in_another_format() -> None:
     assert ulaw.duration_ms(len(audio)) == pytest.approx(LIMIT_MS, abs=100)
 
 
+def test_a_commit_stays_where_it_was_when_the_format_changes() -> None:
+    audio = TurnAudio(FORMAT, always=True)
+    push(audio, loud(1000))
+    audio.commit()
+    push(audio, loud(400))
+    ulaw = AudioFormat("g711_ulaw", 8000)
+    audio.change_format(ulaw)
+    audio.keep("u1")
+    audio.turn_ended()
+    assert audio.turn_end == ulaw.n_bytes(1000)
+
+
 def test_what_is_said_between_a_commit_and_its_confirmation_is_of_the_next_turn() -> None:
     audio = TurnAudio(FORMAT, always=True)
     push(audio, loud(1000))

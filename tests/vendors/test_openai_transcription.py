@@ -16,7 +16,7 @@ async def test_turns_are_written_down_and_nothing_is_waited_for():
     async with OpenAIEmulator() as vendor:
         metadata = {**vendor.metadata, "intent": "transcription"}
         engine = VoiceEngine(provider="openai", api_key="sk-emulated", metadata=metadata)
-        warnings = []
+        warnings: list[object] = []
         engine.on(("warning", "error"), warnings.append)
         async with engine:
             for words in ("go forward", "and stop"):
