@@ -122,14 +122,19 @@ class PlayoutClock:
         else:
             self._begin(item_id, ms, now)
 
-    def extend(self, item_id: str, ms: float, now: float) -> None:
-        """`ms` more of the item that was pushed last, which were there before it had been played to its end."""
+    def extend(self, item_id: str, ms: float, now: float) -> float:
+        """`ms` more of the item that was pushed last, which were there before it had been played to its end.
+
+        Returns when all that was pushed will have been heard, as `end_time`.
+        """
         last = self._last
         if last.item_id == item_id:
             last.ms += ms
             last.end += ms * 0.001
         else:
             self._begin(item_id, ms, now)
+        end = self._last.end
+        return end if end > now else now
 
     def _begin(self, item_id: str, ms: float, now: float) -> None:
         """Begin a new piece: another item, or the same one after the queue ran dry."""

@@ -8,6 +8,6 @@ does not. The frames are made and read by picows, which is imported with the fir
 from __future__ import annotations
 
 from voxengine.net.connect import connect_websocket
-from voxengine.net.websocket import Closed, WebSocket
+from voxengine.net.websocket import BINARY, TEXT, Closed, WebSocket
 
-__all__ = ["Closed", "WebSocket", "connect_websocket"]
+__all__ = ["BINARY", "TEXT", "Closed", "WebSocket", "connect_websocket"]

@@ -85,12 +85,12 @@ class WebSocket:
         "_on_dropped",
         "_paused",
         "_queue",
-        "_send",
         "_set",
         "_transport",
         "_verdict",
         "closed",
         "response_headers",
+        "send_now",
         "subprotocol",
     )
 
@@ -109,8 +109,9 @@ class WebSocket:
         self.subprotocol: str | None = None
         #: Of the server's answer to the handshake. Names are found in any case.
         self.response_headers: Mapping[str, str] = {}
-        # Sends a frame at once; None while that cannot be done: paused, closing, closed.
-        self._send: Callable[[int, Any], None] | None = None
+        #: Sends a message of that type (TEXT, BINARY) at once; None while it would have to wait, or cannot be sent at
+        #: all. It spares the audio path a call; `send_audio` does the same, and the rest of what may have to be done.
+        self.send_now: Callable[[int, Any], None] | None = None
         self._transport: WSTransport | None = None
         self._listener: Listener | None = None
         self._paused = False
@@ -155,7 +156,7 @@ class WebSocket:
             ConnectionError: the connection is closed or closing (code "closed"), or the peer took nothing until the
                 queue was full (code "overloaded"); then the connection is lost as well.
         """
-        send = self._send
+        send = self.send_now
         if send is None or len(message) > _LARGE:
             self._send_control(TEXT, message)
         else:
@@ -163,7 +164,7 @@ class WebSocket:
 
     def send_binary(self, message: bytes | bytearray | memoryview) -> None:
         """Send a binary message, which is never dropped. Raises as `send_text`."""
-        send = self._send
+        send = self.send_now
         if send is None or len(message) > _LARGE:
             self._send_control(BINARY, message)
         else:
@@ -183,7 +184,7 @@ class WebSocket:
         Raises:
             ConnectionError: the connection is closed or closing (code "closed").
         """
-        send = self._send
+        send = self.send_now
         if send is not None:
             send(BINARY if binary else TEXT, message)
             return
@@ -213,7 +214,7 @@ class WebSocket:
         if self.is_open:
             reason = reason.encode()[:_REASON].decode("utf-8", "ignore")
             self._closing = code, reason
-            self._send = None
+            self.send_now = None
             self._limit_farewell()
             if self._listener is not None:
                 self._listener.stop()
@@ -242,7 +243,7 @@ class WebSocket:
         if self._verdict is not None:  # it was given up a moment ago
             self.abort()
             return
-        self._send = transport.send  # type: ignore[assignment]  # a number is as good as its enum
+        self.send_now = transport.send  # type: ignore[assignment]  # a number is as good as its enum
         if self._set.ping_interval > 0:
             self._keepalive = Keepalive(
                 self._set.ping_interval,
@@ -260,7 +261,7 @@ class WebSocket:
     def pause(self) -> None:
         """The socket takes no more for now."""
         self._paused = True
-        self._send = None
+        self.send_now = None
 
     def resume(self) -> None:
         """The socket takes messages again."""
@@ -274,7 +275,7 @@ class WebSocket:
         if self._paused:
             return
         if self._closing is None:
-            self._send = self._transport.send  # type: ignore[assignment]
+            self.send_now = self._transport.send  # type: ignore[assignment]
         else:
             self._send_close_frame()
 
@@ -330,7 +331,7 @@ class WebSocket:
 
     def _send_control(self, kind: int, message: bytes | bytearray | memoryview) -> None:
         """What is not the direct way: the connection is paused or closed, or the message is large."""
-        if self._send is not None:
+        if self.send_now is not None:
             self._write(kind, message)
             return
         self._check_open()
@@ -364,7 +365,7 @@ class WebSocket:
 
     def _conclude(self, verdict: Closed) -> None:
         """Nothing is sent any more. The first verdict counts."""
-        self._send = None
+        self.send_now = None
         if self._verdict is not None:
             return
         self._verdict = verdict

@@ -129,6 +129,9 @@ class BaseProvider(ABC):
         self._sink: Callable[[ProviderEvent], Any] | None = None
         self._bus: EventBus | None = None
         self._backlog = EventQueue()
+        #: As `emit`, for what says nothing about the connection: audio and words, of which there is most. Where one
+        #: holds the provider and nobody else listens, it is that one's function itself.
+        self.stream: Callable[[ProviderEvent], Any] = self._hand_on
 
     # -- required
 
@@ -296,6 +299,7 @@ class BaseProvider(ABC):
     @on_event.setter
     def on_event(self, sink: Callable[[Any], Any] | None) -> None:
         self._sink = sink
+        self.stream = sink if sink is not None and self._bus is None else self._hand_on
         if sink is not None:
             while len(self._backlog):
                 sink(self._backlog.get_nowait())
@@ -307,6 +311,7 @@ class BaseProvider(ABC):
     def _subscribe(self, event_type: str, handler: Handler) -> Any:
         if self._bus is None:
             self._bus = EventBus()
+            self.stream = self._hand_on
         return self._bus.on(event_type, handler)
 
     # -- events, for the one who writes a provider
@@ -314,20 +319,22 @@ class BaseProvider(ABC):
     def emit(self, event: ProviderEvent) -> None:
         """Tell of an event. It reaches its handlers before this returns."""
         kind = type(event)
-        sink = self._sink
-        if kind is AudioOutputChunk and sink is not None and self._bus is None:
-            sink(event)  # the audio path
+        if kind is AudioOutputChunk:
+            self.stream(event)
             return
         if kind in _STATE_AFTER:
             self.state = _STATE_AFTER[kind]
-        if sink is not None:
-            sink(event)
+        self._hand_on(event)
+        if kind is ConnectionClosed:
+            self._backlog.close()
+
+    def _hand_on(self, event: ProviderEvent) -> None:
+        if self._sink is not None:
+            self._sink(event)
         else:
             self._backlog.put(event)
         if self._bus is not None:
             self._bus.publish(event)
-        if kind is ConnectionClosed:
-            self._backlog.close()
 
     def emit_event(
         self, type: str, data: dict[str, Any] | None = None, **meta: Any

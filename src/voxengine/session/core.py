@@ -34,7 +34,7 @@ from voxengine.session import effects as fx
 from voxengine.session.calls import Calls
 from voxengine.session.effects import PASS, Effect
 from voxengine.session.latency import TurnLatency
-from voxengine.session.replies import Recent, Replies, Reply
+from voxengine.session.replies import Recent, Replies, Reply, ReplyState
 from voxengine.session.rotation import Rotation
 from voxengine.session.rules import assistant, commands, outage, tools, trouble, turns, user
 
@@ -131,6 +131,8 @@ class SessionCore:
         kind = type(event)
         if kind is ev.AudioOutputChunk and self.next_chunk(event):  # type: ignore[arg-type]
             return PASS
+        if kind is ev.TextOutput and self.next_words(event):  # type: ignore[arg-type]
+            return PASS
         self.book(now)
         if self.state == "closed":
             return []
@@ -187,9 +189,29 @@ class SessionCore:
         self._unbooked = 0
         ms = n * self._ms_per_byte
         item.audio_ms += ms
-        self.playout.extend(item.id, ms, now)
-        self._dry_at = self.playout.end_time(now) + self.options.epoch
+        self._dry_at = self.playout.extend(item.id, ms, now) + self.options.epoch
         self.last_activity = now
+
+    def next_words(self, event: ev.TextOutput) -> bool:
+        """Some more words of the item that is being spoken, while its audio is. True if that is all there is to it."""
+        item, reply = self.speaking, self.replies.current
+        if (
+            item is None
+            or reply is None
+            or reply.state is not ReplyState.ACTIVE
+            or event.item_id != item.id
+            or event.response_id != reply.id
+            or event.event_id is not None
+            or not 0.0 < event.timestamp < self._dry_at
+            or self.state != "speaking"
+            or reply.implied
+            or reply.awaits_continuation
+            or self.latency.first_token is None
+        ):
+            return False
+        self.book(event.timestamp - self.options.epoch)
+        item.add_text(event.text, event.audio_start_ms, event.audio_end_ms)
+        return True
 
     def speak(self, item: Item, event: ev.AudioOutputChunk) -> None:
         """Let the chunks that follow of this item take the audio path."""

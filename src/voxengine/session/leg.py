@@ -25,6 +25,7 @@ from voxengine.events import (
     ResponseCancelled,
     ResponseCompleted,
     SystemWarning,
+    TextOutput,
 )
 from voxengine.providers.base import BaseProvider
 from voxengine.providers.registry import create_provider
@@ -81,8 +82,9 @@ class Leg:
         self.retired = False
         #: Whether anything of the conversation has come over it.
         self.worked = False
-        #: The audio path, while this leg is at work: `SessionCore.next_chunk`, and where the chunk goes then.
+        #: The audio path, while this leg is at work: `SessionCore.next_chunk` and `next_words`, and where they go then.
         self.next_chunk: Callable[[AudioOutputChunk], bool] | None = None
+        self.next_words: Callable[[TextOutput], bool] | None = None
         self.publish: Callable[[ProviderEvent], None] = lambda _: None
         self._config = config
         self._receive = receive
@@ -241,6 +243,13 @@ class Leg:
                     self._receive(self, event)
             else:
                 self._convert(event)  # type: ignore[arg-type]
+            return
+        if kind is TextOutput:
+            next_words = self.next_words
+            if next_words is not None and next_words(event):  # type: ignore[arg-type]
+                self.publish(event)
+            else:
+                self._receive(self, event)
             return
         if kind in _ONCE:
             if kind in self._told:

@@ -18,6 +18,7 @@ from voxengine.session.leg import Leg
 from voxengine.session.replay import TurnAudio
 from voxengine.session.rules.assistant import LOSS_FOLLOWS
 from voxengine.session.tools import Toolbox
+from voxengine.session.uplink import Uplink
 
 __all__ = ["Performer"]
 
@@ -39,6 +40,7 @@ class Performer:
         clock: Clock,
         tools: Toolbox,
         audio: TurnAudio,
+        uplink: Uplink,
         *,
         show: Callable[[ProviderEvent], None],
         rotate: Callable[[], None],
@@ -46,30 +48,18 @@ class Performer:
         self._core = core
         self._tools = tools
         self._audio = audio
+        self._uplink = uplink
         self._show = show
         self._rotate = rotate
         self._time = clock.now
         self._loop = asyncio.get_running_loop()
         #: The leg at work, in whatever state.
         self.leg: Leg | None = None
-        self._sink: Leg | None = None
-        #: The short way of the user's audio, where there is one: a function of the provider.
-        self.push: Callable[[bytes], None] | None = None
         #: The place from which on it is to be replayed to the leg at work.
         self.replay_from = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures = itertools.count()
         self.running: dict[str, asyncio.Task[None]] = {}
-
-    @property
-    def sink(self) -> Leg | None:
-        """Where the user's audio goes as it comes; None while it is only kept."""
-        return self._sink
-
-    @sink.setter
-    def sink(self, leg: Leg | None) -> None:
-        self._sink = leg
-        self.push = leg.direct if leg is not None else None
 
     def apply(self, event: ProviderEvent | Command, waits: _Waits = None) -> None:
         """Give the core an event or a command, and do what it answers; what can be waited for goes into `waits`."""
@@ -220,7 +210,7 @@ class Performer:
 
     def _replay(self, effect: fx.Replay, _: _Waits) -> None:
         leg = self._at_work()
-        self.sink = None
+        self._uplink.sink = None
         self._audio.away(self.replay_from)  # until it was sent, and heard
         # Where the turn ended; what was said after it is not a part of it.
         until = self._audio.turn_end if effect.commit else None
@@ -250,7 +240,7 @@ class Performer:
     def _listen_to(self, leg: Leg) -> None:
         if leg is self.leg and leg.lost is None:
             self._audio.replayed()
-            self.sink = leg
+            self._uplink.sink = leg
 
     # -- other effects
 

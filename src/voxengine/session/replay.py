@@ -28,6 +28,10 @@ LIMIT_MS = 30_000.0
 PIECE_MS = 100.0
 #: What lies so shortly before the first sound belongs to it.
 _LEAD_MS = 300.0
+#: Frames that may come before what is too old is let go of: that is done for all of them at once.
+_TRIM_AFTER = 16
+#: Bytes of one that is too large to be among them.
+_LARGE = 16_000
 #: So much later at the latest it is told that somebody spoke.
 _TOLD_AFTER_MS = 3000.0
 
@@ -43,7 +47,6 @@ class TurnAudio:
         "_away_from",
         "_committed",
         "_format",
-        "_frames",
         "_heard_at",
         "_held",
         "_limit",
@@ -56,7 +59,9 @@ class TurnAudio:
         "_pre_roll_ms",
         "_start",
         "always",
+        "frames",
         "lost_ms",
+        "room",
     )
 
     def __init__(
@@ -72,8 +77,11 @@ class TurnAudio:
         self._pre_roll_ms, self._limit_ms = pre_roll_ms, limit_ms
         self._pre_roll = format.n_bytes(pre_roll_ms)
         self._max = format.n_bytes(limit_ms)
-        #: Whole frames as they came: keeping one costs a reference, not a copy.
-        self._frames: deque[bytes] = deque()
+        #: Whole frames as they came: keeping one costs a reference, not a copy. The audio path adds to it by itself,
+        #: and calls `trim` when there are more than `room`.
+        self.frames: deque[bytes] = deque()
+        self.room = _TRIM_AFTER
+        #: Bytes that are held, and that were let go of before them, when it was last trimmed.
         self._held = 0
         self._start = 0
         self._limit = self._pre_roll
@@ -95,14 +103,22 @@ class TurnAudio:
 
     def push(self, audio: bytes) -> None:
         """The next audio of the stream, which was checked already."""
-        frames = self._frames
-        frames.append(audio)
-        held = self._held + len(audio)
+        self.frames.append(audio)
+        if len(self.frames) > self.room or len(audio) > _LARGE:
+            self.trim()
+
+    def trim(self) -> None:
+        """Take account of what has come since, and let go of what is beyond the limit."""
+        frames = self.frames
+        held = self._held
+        for i in range(self.room - _TRIM_AFTER, len(frames)):
+            held += len(frames[i])
         while held > self._limit:
             n = len(frames.popleft())
             held -= n
             self._start += n
         self._held = held
+        self.room = len(frames) + _TRIM_AFTER
 
     def change_format(self, format: AudioFormat) -> None:
         """What is pushed from here on has another format. What is held is converted, all places with it.
@@ -113,15 +129,18 @@ class TurnAudio:
         converter = converter_for(self._format, format)
         if converter is None:
             return
-        held = converter.process(b"".join(self._frames)) + converter.flush()
+        self.trim()
+        held = converter.process(b"".join(self.frames)) + converter.flush()
         duration_ms = self._format.duration_ms
 
         def moved(place: int) -> int:
             return format.n_bytes(duration_ms(place))
 
         size = format.n_bytes(PIECE_MS)
-        self._frames = deque(held[i : i + size] for i in range(0, len(held), size))
+        self.frames.clear()
+        self.frames.extend(held[i : i + size] for i in range(0, len(held), size))
         self._start, self._held = moved(self._start), len(held)
+        self.room = len(self.frames) + _TRIM_AFTER
         self._marks = {item_id: moved(place) for item_id, place in self._marks.items()}
         self._open_from, self._origin = moved(self._open_from), moved(self._origin)
         self._committed = None if self._committed is None else moved(self._committed)
@@ -149,6 +168,7 @@ class TurnAudio:
 
     def turn_ended(self, audio_ms: float | None = None) -> None:
         """A turn is over: what comes from here on belongs to another."""
+        self.trim()
         end = self._end if self._committed is None else self._committed
         if audio_ms is not None:
             end = min(self._end, self._at(audio_ms))
@@ -158,6 +178,7 @@ class TurnAudio:
 
     def commit(self, place: int | None = None) -> None:
         """The application ends the turn here, or at that place; the provider's word for it comes later."""
+        self.trim()
         self._committed = self._end if place is None else place
 
     def forget(self, item_id: str) -> None:
@@ -167,11 +188,13 @@ class TurnAudio:
 
     def clear(self) -> None:
         """What is not a turn yet was thrown away by the application."""
+        self.trim()
         self._open_from = self._end
         self._update()
 
     def attached(self) -> None:
         """Another conversation partner listens from here on, and needs nothing of what was."""
+        self.trim()
         self._away_from = self._heard_at = self._committed = None
         self._origin = self._open_from = self._end
         self._update()
@@ -192,6 +215,7 @@ class TurnAudio:
         That is at the first turn that is not settled, else shortly before the first sound that nobody listened to, else
         at the end.
         """
+        self.trim()
         since = self._end if self._away_from is None else self._away_from
         first = min(self._marks.values(), default=since)
         self.lost_ms = self._format.duration_ms(max(0, self._start - first))
@@ -206,6 +230,7 @@ class TurnAudio:
 
     def replayed(self) -> None:
         """All of it was sent; somebody listens again, but has yet to tell what was said."""
+        self.trim()
         self._heard_at = self._end + self._format.n_bytes(_TOLD_AFTER_MS)
         self._update()
 
@@ -213,11 +238,13 @@ class TurnAudio:
         """The audio from a place on, in pieces; what comes in while it is read is part of it."""
         size = self._format.n_bytes(PIECE_MS)
         place = begin
+        self.trim()
         while place < (self._end if until is None else min(until, self._end)):
             place = max(place, self._start)
             stop = min(place + size, self._end if until is None else until)
             yield self._slice(place, stop)
             place = stop
+            self.trim()
 
     @property
     def turn_end(self) -> int:
@@ -226,10 +253,12 @@ class TurnAudio:
 
     def ms_from(self, begin: int) -> float:
         """How much audio there is from a place on."""
+        self.trim()
         return self._format.duration_ms(max(0, self._end - max(begin, self._start)))
 
     def __len__(self) -> int:
         """Bytes that are held."""
+        self.trim()
         return self._held
 
     # -- inside
@@ -243,6 +272,7 @@ class TurnAudio:
 
     def _update(self) -> None:
         """Hold as much as is needed now."""
+        self.trim()
         if self._heard_at is not None and self._end >= self._heard_at:
             self._away_from = self._heard_at = None
         needed = bool(self._marks) or self._away_from is not None or self.always
@@ -254,16 +284,17 @@ class TurnAudio:
             first = min(first, self._away_from - self._pre_roll)
         # What is before it was never needed, so that it is let go of and not lost.
         first = min(first, self._end - self._pre_roll)
-        frames = self._frames
+        frames = self.frames
         while frames and self._start + len(frames[0]) <= first:
             n = len(frames.popleft())
             self._held -= n
             self._start += n
+        self.room = len(frames) + _TRIM_AFTER
 
     def _slice(self, begin: int, stop: int) -> bytes:
         parts: list[bytes] = []
         place = self._start
-        for frame in self._frames:
+        for frame in self.frames:
             after = place + len(frame)
             if after > begin:
                 parts.append(frame[max(0, begin - place) : stop - place])

@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from voxengine.audio.formats import check_audio
 from voxengine.audio.playout import PlayoutClock
 from voxengine.clock import Clock
 from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation, Item
-from voxengine.errors import AudioError, ConnectionError, SessionClosedError
+from voxengine.errors import ConnectionError, SessionClosedError
 from voxengine.events import (
     ConnectionClosed,
     ConnectionEstablished,
@@ -49,6 +48,7 @@ from voxengine.session.rules import turns
 from voxengine.session.rules.assistant import LOSS_FOLLOWS
 from voxengine.session.telling import tellable
 from voxengine.session.tools import Toolbox
+from voxengine.session.uplink import Uplink
 
 __all__ = ["Session"]
 
@@ -63,10 +63,6 @@ _ABOUT_CONNECTION = frozenset(
 )
 #: What a connection that works has brought at least once.
 _WORK = frozenset({TurnDetected, TranscriptCompleted, ResponseStarted, ResponseCompleted})
-
-
-#: Bytes up to which audio is taken the short way: a third of a second at 24 kHz. More is looked at more closely.
-_USUAL = 16_000
 
 
 class Session:
@@ -107,11 +103,23 @@ class Session:
         self.core = SessionCore(conversation, options, PlayoutClock(config.output_latency_ms))
         #: The user's audio that may be needed again.
         self._audio = TurnAudio(config.input_format)
-        self._keep = self._audio.push
-        self._sample = config.input_format.bytes_per_frame
+        self._uplink = Uplink(
+            self._audio,
+            config.input_format,
+            nobody=self._check_leg,
+            loss_follows=self._loss_follows,
+        )
+        #: `Uplink.take`: what the microphone heard, in the configured input format.
+        self.take_audio = self._uplink.take
         self._line = Continuity(self, Recovery(config.reconnect_timeout, jitter), self._time)
         self._hands = Performer(
-            self.core, clock, tools, self._audio, show=self.show, rotate=self._line.rotate
+            self.core,
+            clock,
+            tools,
+            self._audio,
+            self._uplink,
+            show=self.show,
+            rotate=self._line.rotate,
         )
         self.apply = self._hands.apply
         #: Settings that the application has changed since, and that are not part of the configuration.
@@ -180,7 +188,7 @@ class Session:
             raise
         old = self._hands.leg
         self.config = config
-        self._sample = config.input_format.bytes_per_frame
+        self._uplink.format = config.input_format
         self._settings.clear()
         self._late.clear()
         if self.core.recovering:
@@ -194,7 +202,7 @@ class Session:
     async def close(self, reason: str = "") -> None:
         """Disconnect, stop the tools, end the conversation. May be called again."""
         leg, self._hands.leg = self._hands.leg, None
-        self._hands.sink = None
+        self._uplink.sink = None
         leaving = self._line.close()
         try:
             if leg is not None:
@@ -256,7 +264,7 @@ class Session:
         self._line.settled()
         self.apply(fx.Attached(leg.name, leg.provider.capabilities, leg.opened_at))
         self._audio.attached()
-        self._hands.sink = leg
+        self._uplink.sink = leg
 
     def take_over(self, leg: Leg, reason: str, attempts: int = 1, outage_ms: float = 0.0) -> None:
         """Go on with the same conversation over another connection, where the last one left it."""
@@ -266,7 +274,7 @@ class Session:
         self._tell_the_rest(leg)
         self._put_to_work(leg)
         begin = self._hands.replay_from = audio.begin()
-        self._hands.sink = leg  # unless there is something to be replayed first
+        self._uplink.sink = leg  # unless there is something to be replayed first
         self.apply(
             fx.Reattached(
                 provider=leg.name,
@@ -281,7 +289,7 @@ class Session:
                 audio_lost_ms=audio.lost_ms,
             )
         )
-        if self._hands.sink is leg:
+        if self._uplink.sink is leg:
             audio.replayed()
         self._line.settled()
 
@@ -289,8 +297,9 @@ class Session:
         old, self._hands.leg = self._hands.leg, leg
         leg.hidden = False
         if old is not None:
-            old.next_chunk = None
-        leg.next_chunk, leg.publish = self.core.next_chunk, self._publish
+            old.next_chunk = old.next_words = None
+        leg.next_chunk, leg.next_words = self.core.next_chunk, self.core.next_words
+        leg.publish = self._publish
         capabilities = leg.provider.capabilities
         self.ledger.begin(leg.name, capabilities.on_device)
         self._audio.always = self.core.manual_turns or not capabilities.vad_events
@@ -312,59 +321,13 @@ class Session:
 
     # -- in
 
-    def take_audio(self, audio: bytes) -> Awaitable[None] | None:
-        """Pass on what the microphone heard, in the configured input format. During an outage it is kept.
-
-        Returns what has to be waited for, if anything has: this is the audio path, where each coroutine counts.
-
-        Raises (at once, or out of what is returned):
-            AudioError: it cannot be audio of that format.
-            SessionClosedError, ConnectionError: there is nobody to send it to, and will be nobody.
-        """
-        push = self._hands.push
-        n = len(audio) if type(audio) is bytes else 0
-        # Nearly every frame: nothing to convert, to wait for or to complain of (a WAV file begins with an R).
-        if push is not None and 0 < n <= _USUAL and not n % self._sample and audio[0] != 0x52:
-            self._keep(audio)
-            try:
-                push(audio)
-            except ConnectionError as failure:
-                self._not_sent(failure)
-            return None
-        return self._take_any(audio)
-
-    def _take_any(self, audio: bytes) -> Awaitable[None] | None:
-        if type(audio) is not bytes:
-            if not isinstance(audio, (bytes, bytearray, memoryview)):
-                raise AudioError(f"audio is bytes, not {type(audio).__name__}", code="audio_type")
-            audio = bytes(audio)
-        sink = self._hands.sink
-        if sink is None and not self.core.recovering:
+    def _check_leg(self) -> None:
+        """Raise if there is nobody to hear the user, and nobody about to come."""
+        if not self.core.recovering:
             self.leg  # noqa: B018 - raises where there is none
-        check_audio(audio, self.config.input_format, self.config.provider)
-        if not audio:
-            return None
-        self._keep(audio)
-        if sink is None:
-            return None
-        try:
-            waits = sink.take_audio(audio)
-        except ConnectionError as failure:
-            self._not_sent(failure, sink)
-            return None
-        return None if waits is None else self._sent(sink, waits)
 
-    async def _sent(self, sink: Leg, waits: Awaitable[None]) -> None:
-        try:
-            await waits
-        except ConnectionError as failure:
-            self._not_sent(failure, sink)
-
-    def _not_sent(self, failure: ConnectionError, sink: Leg | None = None) -> None:
-        # It is kept; if the connection is gone, we are about to hear of that.
-        sink = sink or self._hands.sink
-        if sink is None or not self._hands.loss_follows(sink, failure):
-            raise failure
+    def _loss_follows(self, leg: Leg, failure: ConnectionError) -> bool:
+        return self._hands.loss_follows(leg, failure)
 
     async def command(self, command: Command) -> None:
         """Do what the application asks, and wait until the provider has taken it. During an outage, wait for its end.
@@ -475,7 +438,7 @@ class Session:
             self.ledger.add(event)  # type: ignore[arg-type]
         if kind is ConnectionLost:
             # Before anybody hears of it, so that whatever they do then is done as in an outage.
-            self._hands.sink = None
+            self._uplink.sink = None
             self._audio.away()
         self._hands.perform(effects)
         if kind in _WORK:

@@ -186,7 +186,6 @@ def decoder(**options: Any) -> Decoder:
     """A decoder of 24 kHz PCM whose clock stands still."""
     made = Decoder(
         meta=lambda: dict(META),
-        wall=lambda: 5.0,
         provider="openai",
         **{
             "output": AudioFormat("pcm16", 24000),
@@ -196,6 +195,7 @@ def decoder(**options: Any) -> Decoder:
         },
     )
     made.session_id = "sess_1"
+    made.now = lambda: 5.0
     return made
 
 

@@ -178,7 +178,7 @@ class OpenAIConnection(OpenAIIntake):
         url = address.websocket_url(self.dialect, self.config, parameters)
         secrets = address.secrets_of(self.dialect, self.config)
         self._mask = Mask([url, self.config.option("proxy") or ""], headers, (), secrets)
-        self._decoder.clock(Clock().wall)
+        self._decoder.clock(Clock())
         self._decoder.seen = SeenEvents()
         self._decoder.provider = self.name  # which may be registered under another one
         self._socket = self.connection = await connect_websocket(

@@ -11,14 +11,16 @@ and NOTHING (there, with the reason). A type in none of them becomes a `RawEvent
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import pybase64
+from pybase64 import b64decode
 
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
+from voxengine.clock import Clock
 from voxengine.events import ProviderEvent
 from voxengine.providers.openai import messages as ms
 from voxengine.providers.openai import usage
@@ -41,7 +43,6 @@ class Decoder:
 
     Args:
         meta: gives the fields that all events have: timestamp, provider, session_id.
-        wall: Unix time now, for events on the audio path.
         output: the format of the assistant's audio.
         model, transcription_model: what usage is booked under.
         tokens: whether the vendor's counts of tokens are what is paid for.
@@ -51,7 +52,6 @@ class Decoder:
         self,
         *,
         meta: Callable[[], dict[str, Any]],
-        wall: Callable[[], float],
         provider: str,
         output: AudioFormat,
         model: str = "",
@@ -80,8 +80,10 @@ class Decoder:
         #: Names of tools by call, and calls that were told of.
         self.tool_names: Bounded[str] = Bounded()
         self.told_calls: Bounded[bool] = Bounded()
-        #: Parts of items that have text: True while it comes piece by piece, False when it is whole.
+        #: Parts of items that have text: True while it comes piece by piece, False when it is whole; and the item and
+        #: the index of the one that comes.
         self.text_parts: Bounded[bool] = Bounded()
+        self.text_comes: tuple[str | None, int | None] | None = None
         #: The item of the assistant that was announced last, and its response: what binary audio belongs to.
         self.item_id: str | None = None
         self.response_id: str | None = None
@@ -92,7 +94,9 @@ class Decoder:
         self.aside_ids: Bounded[bool] = Bounded()
         #: Tells events that come a second time; None: all count.
         self.seen: SeenEvents | None = None
-        self._wall = wall
+        #: The time of events on the audio path: of the loop's clock, and what makes it Unix time.
+        self.now: Callable[[], float] = time.time
+        self.epoch = 0.0
         self._frame = output.bytes_per_frame
 
     def configure(self, *, partials: bool, vad_events: bool, silence_ms: float) -> None:
@@ -101,9 +105,9 @@ class Decoder:
         self.vad_events = vad_events
         self.silence_ms = silence_ms
 
-    def clock(self, wall: Callable[[], float]) -> None:
+    def clock(self, clock: Clock) -> None:
         """Take the time of events on the audio path from here."""
-        self._wall = wall
+        self.now, self.epoch = clock.now, clock.epoch
 
     def decode(self, payload: bytes | memoryview) -> Sequence[ProviderEvent]:
         """What a text message means. Never raises."""
@@ -116,7 +120,11 @@ class Decoder:
             if self.aside_ids and message.response_id in self.aside_ids:
                 return (self._raw(payload),)
             if message.type in AUDIO:
-                return self._audio(message)
+                # With `validate`, base64 is decoded twice as fast: nothing has to be skipped.
+                audio = b64decode(message.delta or "", validate=True)
+                return self._chunk(
+                    audio, message.item_id, message.response_id, message.content_index or 0
+                )
             if message.type in NOTICES and self.on_notice(message):
                 return _NONE
             if self.aside_ids or self.asides:
@@ -136,11 +144,6 @@ class Decoder:
         """What a binary message means: audio of the item that was announced last."""
         return self._chunk(bytes(payload), self.item_id, self.response_id, 0)
 
-    def _audio(self, message: Message) -> Sequence[ProviderEvent]:
-        # With `validate`, base64 is decoded twice as fast: nothing has to be skipped.
-        audio = pybase64.b64decode(message.delta or "", validate=True)
-        return self._chunk(audio, message.item_id, message.response_id, message.content_index or 0)
-
     def _chunk(
         self, audio: bytes, item_id: str | None, response_id: str | None, content_index: int
     ) -> Sequence[ProviderEvent]:
@@ -158,7 +161,7 @@ class Decoder:
             encoding=output.encoding,
             item_id=item_id,
             response_id=response_id,
-            timestamp=self._wall(),
+            timestamp=self.now() + self.epoch,
             provider=self.provider,
             session_id=self.session_id,
         )

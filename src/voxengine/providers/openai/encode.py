@@ -13,6 +13,8 @@ import msgspec
 import pybase64
 
 __all__ = [
+    "APPEND_HEAD",
+    "APPEND_TAIL",
     "CLIENT_EVENTS",
     "append_audio",
     "cancel_response",
@@ -43,14 +45,14 @@ CLIENT_EVENTS = (
 )
 
 _encode = msgspec.json.Encoder().encode
-_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
-_TAIL = b'"}'
+#: What is around the base64 of the audio in an append.
+APPEND_HEAD, APPEND_TAIL = b'{"type":"input_audio_buffer.append","audio":"', b'"}'
 
 
 def append_audio(audio: bytes) -> bytes:
     """Up to 15 MiB of the user's audio; the vendor does not acknowledge it."""
     # By hand: 50 of these a second for each call. Base64 needs no escaping.
-    return b"".join((_HEAD, pybase64.b64encode(audio), _TAIL))
+    return b"".join((APPEND_HEAD, pybase64.b64encode(audio), APPEND_TAIL))
 
 
 def commit_audio(event_id: str | None = None) -> bytes:

@@ -34,6 +34,8 @@ _ENDS = (ev.ResponseCompleted, ev.ResponseCancelled, ev.ResponseError)
 _OUTPUT = (ev.AudioOutputChunk, ev.TextOutput, ev.UsageUpdated)
 #: The id of a request for a response outside of the conversation that has none of its own.
 ASIDE_ID = "aside"
+#: What there is most of, and needs no more than that.
+_STREAMS = frozenset({ev.AudioOutputChunk, ev.TextOutput})
 _COUNTS = tuple(
     name
     for name in ev.UsageUpdated.__struct_fields__
@@ -97,7 +99,6 @@ class OpenAIIntake(BaseProvider):
         config = self.config
         decoder = Decoder(
             meta=self.meta,
-            wall=self.wall,
             provider=self.name,
             output=self._taken,
             # A deployment may have any name; its price is that of the model behind it.
@@ -125,7 +126,15 @@ class OpenAIIntake(BaseProvider):
 
     def _on_text(self, payload: memoryview) -> None:
         for event in self._decoder.decode(payload):
-            self._take(event)
+            if (
+                type(event) in _STREAMS
+                and event.response_id in self._open  # type: ignore[attr-defined]
+                and self._gate.muted is None
+                and not self._closing
+            ):
+                self.stream(event)  # as `_take` would
+            else:
+                self._take(event)
 
     def _on_binary(self, payload: memoryview) -> None:
         for event in self._decoder.binary(payload):
@@ -147,8 +156,8 @@ class OpenAIIntake(BaseProvider):
         elif kind is ev.SystemWarning:
             warned: Any = event
             event = msgspec.structs.replace(event, message=self._mask(warned.message))
-        if kind is ev.AudioOutputChunk:
-            self.emit(event)
+        if kind in _STREAMS:
+            self.stream(event)
         elif kind is ev.ResponseStarted:
             self._started(event)  # type: ignore[arg-type]
         elif kind in _ENDS:

@@ -28,14 +28,16 @@ class SeenEvents:
     type, response or item shows that ids say nothing here.
     """
 
-    #: Events that are remembered at least.
-    LIMIT = 128
+    #: Events that are remembered at least. What they take of memory is for each call out of the caches when its next
+    #: event comes, so that it is kept small.
+    LIMIT = 32
 
     __slots__ = ("_before", "_latest", "_trusted")
 
     def __init__(self) -> None:
-        self._latest: dict[str, tuple[str | None, ...]] = {}
-        self._before: dict[str, tuple[str | None, ...]] = {}
+        # Hashes of the type, the response and the item: the texts themselves are let go of.
+        self._latest: dict[str, int] = {}
+        self._before: dict[str, int] = {}
         self._trusted = True
 
     def again(
@@ -44,13 +46,16 @@ class SeenEvents:
         """Whether this event, of a response or an item, came before; from now on it has."""
         if event_id is None or not self._trusted:
             return False
-        known = self._latest.get(event_id) or self._before.get(event_id)
+        latest = self._latest
+        known = latest.get(event_id)
         if known is None:
-            if len(self._latest) >= self.LIMIT:
-                self._before, self._latest = self._latest, {}
-            self._latest[event_id] = (kind, response_id, item_id)
+            known = self._before.get(event_id)
+        if known is None:
+            if len(latest) >= self.LIMIT:
+                self._before, self._latest = latest, {}
+            self._latest[event_id] = hash((kind, response_id, item_id))
             return False
-        self._trusted = known == (kind, response_id, item_id)
+        self._trusted = known == hash((kind, response_id, item_id))
         return self._trusted and not (response_id is None and item_id is None)
 
 

@@ -17,7 +17,7 @@ NOTHING_TO_CANCEL = frozenset({"response_cancel_not_active"})
 ALREADY_ACTIVE = frozenset({"conversation_already_has_active_response", "response_active"})
 
 #: Seconds after which it may be noticed at the latest that a response under way has run dry.
-PLAYOUT_LOOK = 0.5
+PLAYOUT_LOOK = 0.75
 
 
 def timer_fired(core: SessionCore, timer: fx.TimerFired) -> None:
