@@ -1,7 +1,9 @@
 """The one vocabulary of events, their subscription and their routing."""
 
+from voxengine.events import call as _call
 from voxengine.events import types as _types
 from voxengine.events.bus import EventBus, EventStream, Handler, Selector, Subscription
+from voxengine.events.call import *  # noqa: F403 - as below
 from voxengine.events.factory import event_class, make_event
 from voxengine.events.kinds import EventType
 from voxengine.events.queue import EventQueue
@@ -17,5 +19,6 @@ __all__ = [
     "Subscription",
     "event_class",
     "make_event",
+    *_call.__all__,
     *_types.__all__,
 ]

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from voxengine.errors import ConfigurationError, VoiceEngineError
+from voxengine.events import call as _call  # noqa: F401 - its classes are in the table below
 from voxengine.events.types import (
     META,
     AudioOutputChunk,

@@ -15,6 +15,8 @@ class EventType(StrEnum):
     CONNECTION_CLOSED = "connection_closed"
     CONNECTION_RECONNECTING = "connection_reconnecting"
     CONNECTION_RESTORED = "connection_restored"
+    CONNECTION_EXPIRING = "connection_expiring"
+    PROVIDER_SWITCHED = "provider_switched"
 
     SESSION_UPDATED = "session_updated"
     STATE_CHANGED = "state_changed"

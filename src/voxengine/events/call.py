@@ -1,0 +1,45 @@
+"""What happens to a call as a whole: who carries it on, what it costs, how long it may last.
+
+The other events are in `voxengine.events.types`, which says how they are made.
+"""
+
+from voxengine.events.kinds import EventType
+from voxengine.events.types import TypedEvent
+
+__all__ = ["ConnectionExpiring", "ProviderSwitched"]
+
+
+class ConnectionExpiring(TypedEvent, frozen=True, kw_only=True):
+    """The provider says that it is about to end the connection, in `seconds_left` seconds. Another one will take over."""
+
+    type: str = EventType.CONNECTION_EXPIRING
+    seconds_left: float = 0.0
+    reason: str = ""
+
+
+class ProviderSwitched(TypedEvent, frozen=True, kw_only=True):
+    """Another provider carries the conversation on; this says what it was given, and what it could not be given.
+
+    `reason` is "request" (the application's wish), "failover", "return" (to the first choice, after a failover),
+    "hedge" (it answered first) or "limit" (of cost); `code` is that of the failure, where there was one. It was told
+    `items` of the log, and `items_left_out` not; `audio_ms` of the user's audio are replayed to it, and `audio_lost_ms`
+    are lost. `tools` of the application are open to it, and `pending_calls` of them are running and will be answered to
+    it. `left_out` names in words whatever else it does not have.
+    """
+
+    type: str = EventType.PROVIDER_SWITCHED
+    previous: str = ""
+    reason: str = "request"
+    code: str = ""
+    attempts: int = 1
+    outage_ms: float = 0.0
+    resumed: bool = False
+    items: int = 0
+    items_left_out: int = 0
+    audio_ms: float = 0.0
+    audio_lost_ms: float = 0.0
+    tools: int = 0
+    pending_calls: int = 0
+    voice: str | None = None
+    previous_voice: str | None = None
+    left_out: tuple[str, ...] = ()
