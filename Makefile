@@ -3,13 +3,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PY_DIRS := $(wildcard src tests bench tools examples)
+PY_DIRS := $(wildcard src tests bench chaos tools examples)
 
 # The resolver behind `make lock`; nothing else needs it, so it is not in the lock itself.
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench conformance lint format lock build clean
+.PHONY: help venv demo test bench chaos conformance lint format lock build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: venv ## Run the tests; ARGS="-k name" picks some
 
 bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 	@$(BIN)/python -m bench --out out/bench.json $(ARGS)
+
+chaos: venv ## Hold many calls in which much goes wrong; writes out/chaos.json; RUNS=n, or SEED=n for one call to read
+	@$(BIN)/python -m chaos --out out/chaos.json $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 conformance: venv ## Check every provider against the contract; writes out/conformance.json
 	@$(BIN)/voxengine conformance --all --out out/conformance.json

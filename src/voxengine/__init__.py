@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voxengine.audio.formats import AudioFormat
     from voxengine.config import ProviderConfig, VoiceEngineConfig
     from voxengine.conversation import Conversation, Item
+    from voxengine.conversation.injection import Injection, InjectionResult
     from voxengine.engine import VoiceEngine
     from voxengine.errors import (
         AudioError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         MissingDependencyError,
         ModelError,
         ProviderError,
+        ProvidersExhaustedError,
         RateLimitError,
         SessionClosedError,
         SlowConsumerError,
@@ -55,6 +57,8 @@ _HOME = {
     "ConnectionState": "providers.base",
     "Conversation": "conversation",
     "EventType": "events",
+    "Injection": "conversation.injection",
+    "InjectionResult": "conversation.injection",
     "Item": "conversation",
     "MessageType": "providers.base",
     "MockConfig": "providers.mock",
@@ -77,6 +81,7 @@ _HOME = {
             "MissingDependencyError",
             "ModelError",
             "ProviderError",
+            "ProvidersExhaustedError",
             "RateLimitError",
             "SessionClosedError",
             "SlowConsumerError",
@@ -100,6 +105,8 @@ __all__ = [
     "ConnectionState",
     "Conversation",
     "EventType",
+    "Injection",
+    "InjectionResult",
     "Item",
     "MessageError",
     "MessageType",
@@ -109,6 +116,7 @@ __all__ = [
     "ModelError",
     "ProviderConfig",
     "ProviderError",
+    "ProvidersExhaustedError",
     "ProviderEvent",
     "RateLimitError",
     "SessionClosedError",

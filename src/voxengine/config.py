@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from voxengine.audio.formats import AudioFormat
+from voxengine.audio.sentence import SHIPPED, SentenceLike, as_sentence
+from voxengine.conversation.summary import Summarise, Summariser
 from voxengine.errors import ConfigurationError
+from voxengine.events import UsageUpdated
 
 __all__ = [
+    "OWN",
     "PROVIDER_FIELDS",
     "Chunking",
     "Mode",
@@ -56,7 +60,7 @@ def _is_secret(name: str, value: Any) -> bool:
     # A number is a count, such as max_tokens, or a switch.
     return (
         value is not None
-        and not isinstance(value, int)
+        and not isinstance(value, (int, float))
         and any(word in name.lower() for word in _SECRET)
     )
 
@@ -242,6 +246,38 @@ class VoiceEngineConfig:
     reconnect_timeout: float = 10.0
     #: Seconds before the longest time of a connection from which on another one takes over, at a quiet moment.
     rotation_margin: float = 300.0
+    #: Providers that take over where the present one fails, in order: names, "name/model", or dicts of settings with
+    #: `provider`. What they do not say is as here, but for the key, the model, the voice and the metadata.
+    fallback: list[str | dict[str, Any]] = field(default_factory=list)
+    #: Seconds that a provider with a fallback may take to come back, or to show any sign of an answer.
+    failover_after: float = 0.8
+    #: Whether the next of the chain is kept connected all the time, so that it can take over at once.
+    warm_standby: bool = False
+    #: Whether to go back to the first choice at a quiet moment, when it works again.
+    return_to_primary: bool = False
+    #: US dollars that the call may cost, and seconds that it may last, over all providers; then it ends. None: any.
+    max_cost: float | None = None
+    max_duration: float | None = None
+    #: The parts of either limit at which the application is told that so much is used up.
+    warn_at: tuple[float, ...] = (0.8,)
+    #: A cheaper provider, as an entry of `fallback`, that takes over before `max_cost` is reached.
+    economy: str | dict[str, Any] | None = None
+    #: US dollars by model, or "provider/*", and by what is counted: for models that the public lists do not know.
+    prices: dict[str, dict[str, float]] = field(default_factory=dict)
+    #: What is said, without any provider, when none is left, and when a limit ends the call: the path of a WAV file, a
+    #: dict of `text` and `audio`, or None to say nothing.
+    apology: SentenceLike = SHIPPED["apology"]
+    goodbye: SentenceLike = SHIPPED["goodbye"]
+    #: How much of the conversation a provider is told at most: items, tokens (by an estimate), and US dollars by its
+    #: price of input in writing. None: as much as it takes.
+    history_max_items: int | None = None
+    history_max_tokens: int | None = None
+    history_max_cost: float | None = None
+    #: Who sums up what is too much: the brain of a cascade ("openai-chat/llama3.2", or a dict of `brain`, `model` and
+    #: `options`), or a function or object of the application. None: nobody, it is left out.
+    history_summary: str | dict[str, Any] | Summariser | Summarise | None = None
+    #: Seconds that a summary may take.
+    history_summary_timeout: float = 5.0
     #: Whether the user's audio goes out at once ("latency"), or gathered to 100 ms ("density").
     chunking: Chunking = "latency"
     #: Milliseconds between handing audio to the application and its being heard (the buffer of the sound card).
@@ -262,7 +298,14 @@ class VoiceEngineConfig:
             raise ConfigurationError(
                 "a call is mono in both directions; mix stereo down before it is sent"
             )
-        for name in ("connect_timeout", "response_timeout", "stall_timeout", "tool_timeout"):
+        for name in (
+            "connect_timeout",
+            "response_timeout",
+            "stall_timeout",
+            "tool_timeout",
+            "failover_after",
+            "history_summary_timeout",
+        ):
             if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
                 raise ConfigurationError(
                     f"{name} is a number of seconds above 0, not {getattr(self, name)!r}"
@@ -277,10 +320,60 @@ class VoiceEngineConfig:
                 f"chunking {self.chunking!r} is unknown; it is one of {', '.join(get_args(Chunking))}"
             )
         self._check_modalities()
+        self._check_history()
+        self._check_fallback()
+        self._check_limits()
+        self.apology = as_sentence("apology", self.apology)
+        self.goodbye = as_sentence("goodbye", self.goodbye)
         if not isinstance(self.metadata, Mapping):
             raise ConfigurationError(f"metadata is a dict, not {type(self.metadata).__name__}")
         if self.api_key is not None and not isinstance(self.api_key, str):
             raise ConfigurationError(f"api_key is text, not {type(self.api_key).__name__}")
+
+    def _check_history(self) -> None:
+        for name in ("history_max_items", "history_max_tokens"):
+            n = getattr(self, name)
+            if n is not None and (type(n) is not int or n < 1):
+                raise ConfigurationError(f"{name} is a whole number above 0, not {n!r}")
+        most = self.history_max_cost
+        if most is not None and (not _is_number(most) or not most > 0):
+            raise ConfigurationError(
+                f"history_max_cost is a number of US dollars above 0, not {most!r}"
+            )
+        given = self.history_summary
+        named = {"brain": given} if isinstance(given, str) else given
+        if isinstance(named, Mapping):
+            _check_summary(named)
+        elif named is not None and not (callable(named) or isinstance(named, Summariser)):
+            raise ConfigurationError(
+                "history_summary is the name of a brain, a dict of brain, model and options, or a coroutine function, "
+                f"not {type(named).__name__}"
+            )
+
+    def _check_fallback(self) -> None:
+        entries = self.fallback
+        if isinstance(entries, (str, Mapping)) or not isinstance(entries, (list, tuple)):
+            raise ConfigurationError(
+                f"fallback is a list of providers, such as ['azure', 'local'], not {entries!r}"
+            )
+        for entry in entries:
+            _check_entry(entry, "an entry of fallback", "in fallback,")
+
+    def _check_limits(self) -> None:
+        for name in ("max_cost", "max_duration"):
+            value = getattr(self, name)
+            if value is not None and (not _is_number(value) or not 0 < value < float("inf")):
+                unit = "US dollars" if name == "max_cost" else "seconds"
+                raise ConfigurationError(f"{name} is a number of {unit} above 0, not {value!r}")
+        parts = self.warn_at
+        if not isinstance(parts, (list, tuple)) or not all(
+            _is_number(part) and 0 < part < 1 for part in parts
+        ):
+            raise ConfigurationError(f"warn_at is a list of parts between 0 and 1, not {parts!r}")
+        self.warn_at = tuple(sorted(set(parts)))
+        _check_prices(self.prices)
+        if self.economy is not None:
+            _check_entry(self.economy, "economy", "in economy,")
 
     def _check_modalities(self) -> None:
         wanted = self.modalities
@@ -313,7 +406,8 @@ class VoiceEngineConfig:
         """
         env = os.environ if env is None else env
         path = file or env.get("VOXENGINE_CONFIG")
-        given = {**_from_env(env), **{k: v for k, v in arguments.items() if v is not None}}
+        told = {k: v for k, v in arguments.items() if v is not None or k in _NONE_SAYS}
+        given = {**_from_env(env), **told}
         values = {**_from_file(Path(path), env, "api_key" in given), **given} if path else given
         provider = values.get("provider", cls.provider)
         if "api_key" not in values:
@@ -349,6 +443,30 @@ class VoiceEngineConfig:
         settings.update(overrides)
         return ProviderConfig(**settings)
 
+    def for_provider(self, entry: str | Mapping[str, Any]) -> VoiceEngineConfig:
+        """A copy for another provider: an entry of `fallback`.
+
+        The key, the model, the voice, the metadata and the turn detection are of one provider only: they are not taken
+        along. The key is that of the entry (`api_key`, or `api_key_env`, the name of a variable), or of the other's
+        usual variable.
+
+        Raises:
+            ConfigurationError: a setting is not allowed.
+        """
+        if isinstance(entry, str):
+            name, _, model = entry.partition("/")
+            given: dict[str, Any] = {"model": model} if model else {}
+        else:
+            given = dict(entry)
+            name = given.pop("provider")
+        variable = given.pop("api_key_env", None)
+        if variable is not None:
+            given.setdefault("api_key", os.environ.get(str(variable)))
+        kept = {n: v for n, v in vars(self).items() if n not in OWN}
+        # Of the environment, the other's own key; what is set there for VoxEngine is the present one's.
+        env = {k: v for k, v in os.environ.items() if not k.startswith("VOXENGINE_")}
+        return type(self).load(**{**kept, **given, "provider": name}, env=env)
+
     def with_changes(self, **changes: Any) -> VoiceEngineConfig:
         """A copy with some settings changed."""
         _check_names(changes, "setting")
@@ -369,7 +487,11 @@ class VoiceEngineConfig:
 _SHARED = tuple(
     n for n in PROVIDER_FIELDS if n not in ("transcription", "partials", "vad_events", "tools")
 )
+#: Settings that belong to one provider.
+OWN = ("provider", "api_key", "model", "voice", "metadata", "turn_detection")
 _NAMES = tuple(f.name for f in fields(VoiceEngineConfig))
+#: Settings of which None is not the default.
+_NONE_SAYS = ("apology", "goodbye")
 
 
 def _is_number(value: Any) -> bool:
@@ -401,6 +523,56 @@ def as_format(name: str, value: Any) -> AudioFormat:
     raise ConfigurationError(
         f"{name} is an AudioFormat, a rate, or text like 'pcm16@16000', not {value!r}"
     )
+
+
+def _check_summary(named: Mapping[str, Any]) -> None:
+    """Raise, if it does not say which brain is to write the summaries."""
+    unknown = sorted({str(name) for name in named} - {"brain", "model", "options"})
+    if unknown:
+        raise ConfigurationError(
+            f"history_summary has brain, model and options, not {', '.join(unknown)}"
+        )
+    if not isinstance(named.get("brain"), str) or not named["brain"].strip("/ "):
+        raise ConfigurationError("history_summary names its brain, such as 'openai-chat/llama3.2'")
+    if not isinstance(named.get("model", ""), str):
+        raise ConfigurationError("the model of history_summary is the name of one")
+    if not isinstance(named.get("options", {}), Mapping):
+        raise ConfigurationError("the options of history_summary are a dict")
+
+
+def _check_entry(entry: Any, what: str, where: str) -> None:
+    """Raise, if it is no entry for `VoiceEngineConfig.for_provider`."""
+    if isinstance(entry, Mapping):
+        if not isinstance(entry.get("provider"), str) or not entry["provider"]:
+            raise ConfigurationError(
+                f"{what} that is a dict names its provider: {{'provider': 'azure', ...}}"
+            )
+        _check_names({k: v for k, v in entry.items() if k != "api_key_env"}, where)
+    elif not isinstance(entry, str) or not entry.strip("/"):
+        raise ConfigurationError(f"{what} is a name, 'name/model', or a dict, not {entry!r}")
+
+
+def _check_prices(prices: Any) -> None:
+    counts = {
+        f
+        for f in UsageUpdated.__struct_fields__
+        if f.endswith(("_tokens", "_seconds", "_messages", "characters"))
+    }
+    if not isinstance(prices, Mapping):
+        raise ConfigurationError(f"prices are a dict by model, not {prices!r}")
+    for model, rates in prices.items():
+        if not isinstance(rates, Mapping) or not rates:
+            raise ConfigurationError(
+                f"prices: that of {model!r} is a dict by what is counted, not {rates!r}"
+            )
+        for name, rate in rates.items():
+            if name not in counts:
+                known = ", ".join(sorted(counts))
+                raise ConfigurationError(f"prices: {name!r} is not counted; known are {known}")
+            if not _is_number(rate) or not 0 <= rate < float("inf"):
+                raise ConfigurationError(
+                    f"prices: {name} of {model!r} is a number of US dollars, not {rate!r}"
+                )
 
 
 def _check_names(values: Mapping[str, Any], where: str) -> None:
@@ -442,11 +614,15 @@ def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
 
 def _parse(name: str, type_name: str, text: str) -> Any:
     try:
+        if type_name.startswith("tuple"):
+            return tuple(float(part) for part in text.split(",") if part.strip())
+        if type_name.startswith("dict"):
+            return tomllib.loads(f"value = {text}")["value"]
         if "float" in type_name:
             return float(text)
         if "int" in type_name:
             return int(text)
-        if type_name.startswith("dict"):
+        if text.startswith("{") and ("dict" in type_name or type_name == "SentenceLike"):
             return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, tomllib.TOMLDecodeError) as failure:
         raise ConfigurationError(

@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from voxengine.audio.sentence import SentenceLike
 from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation
+from voxengine.conversation.injection import Injection, InjectionPoint
 from voxengine.errors import (
     ConfigurationError,
     MessageError,
@@ -32,6 +34,9 @@ from voxengine.observe import Metrics
 from voxengine.providers.base import BaseProvider, ConnectionState, Flag
 from voxengine.session import Ledger, Session, Tool, Toolbox
 from voxengine.session import effects as fx
+from voxengine.session.chain import successor_config
+from voxengine.session.moments import When, check_when
+from voxengine.session.sentences import prepare
 
 if TYPE_CHECKING:
     from voxengine.audio.portaudio import Device
@@ -70,8 +75,16 @@ class VoiceEngine:
     later `connect` goes on with it.
     """
 
-    def __init__(self, config: VoiceEngineConfig | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        config: VoiceEngineConfig | None = None,
+        *,
+        conversation: Conversation | None = None,
+        **settings: Any,
+    ) -> None:
         """Make an engine from a configuration, or from its settings by name.
+
+        `conversation` is one to go on with: the provider is told it on connecting.
 
         Raises:
             ConfigurationError: a setting is not allowed.
@@ -84,17 +97,42 @@ class VoiceEngine:
             config = VoiceEngineConfig.load(**settings)
         elif settings:
             config = config.with_changes(**settings)
-        self.config = config
-        #: All that was said, heard and called.
-        self.conversation = Conversation(os.urandom(4).hex())
+        #: What the application has chosen; after a failover another one is at work.
+        self._config = config
+        self._conversation = Conversation(os.urandom(4).hex())
         #: What was used and what it cost, while the conversation goes on.
-        self.usage = Ledger()
+        self.usage = Ledger(config.prices)
         self._bus = EventBus(self._handler_failed)
         self._tools = Toolbox(config.tool_timeout)
         self._metrics = Metrics(self._bus)
         self._session: Session | None = None
+        if conversation is not None:
+            self.conversation = conversation
         #: Held while a provider comes or goes.
         self._changing = asyncio.Lock()
+
+    # -- the conversation
+
+    @property
+    def conversation(self) -> Conversation:
+        """All that was said, heard and called. Before `connect` it may be replaced by another, to go on with that."""
+        return self._conversation
+
+    @conversation.setter
+    def conversation(self, conversation: Conversation) -> None:
+        if self._session is not None:
+            raise ConfigurationError("a conversation is given before connect()")
+        if not isinstance(conversation, Conversation):
+            raise ConfigurationError(
+                "a conversation is a Conversation, such as Conversation.from_json(text) gives, "
+                f"not {type(conversation).__name__}"
+            )
+        self._conversation = conversation
+
+    @property
+    def config(self) -> VoiceEngineConfig:
+        """The configuration at work: after a failover, that of the provider that took over."""
+        return self._session.config if self._session is not None else self._config
 
     # -- life
 
@@ -111,20 +149,21 @@ class VoiceEngine:
             with contextlib.suppress(ProviderError, SessionClosedError):
                 await session.recovered()
         async with self._changing:
-            await self._connect(self.config)
+            await self._connect(self._config)
         return True
 
     async def _connect(self, config: VoiceEngineConfig) -> None:
         if self._session is not None:
             if not self._session.core.connected and not self._session.recovering:
-                await self._session.switch(config)
+                await self._session.reopen(config)
             return
         session = Session(
             config,
             bus=self._bus,
             tools=self._tools,
-            conversation=self.conversation,
+            conversation=self._conversation,
             ledger=self.usage,
+            hang_up=self.disconnect,
         )
         try:
             await session.open()
@@ -138,6 +177,8 @@ class VoiceEngine:
 
         Coroutine handlers have a few seconds to work off what is queued for them.
         """
+        if self._session is not None:
+            self._session.stop_waiting()  # or it would wait for the moment of a switch
         async with self._changing:
             session, self._session = self._session, None
             if session is None:
@@ -200,6 +241,44 @@ class VoiceEngine:
             raise provider.unsupported(f"texts of role {role!r} in mid-conversation")
         await session.command(fx.Text(text, role))
 
+    def inject(
+        self,
+        text: str,
+        role: str = "system",
+        *,
+        when: InjectionPoint = "now",
+        priority: int = 0,
+        ttl: float | None = None,
+        key: str | None = None,
+        condition: Callable[[Conversation], bool] | None = None,
+        speak: bool = False,
+        silence_s: float = 5.0,
+    ) -> Injection:
+        """Put a note into the conversation, now or at a later moment; `await` the handle to know what became of it.
+
+        `when` is "now", "next_turn" (after the user's next turn, before its answer), "before_response",
+        "after_response" or "on_silence" (nobody has spoken for `silence_s` seconds). With `speak` the assistant
+        responds to it, or says it word for word where `role` is "assistant"; otherwise nothing is said because of it.
+        Of those for one moment the one of the highest `priority` goes first; `ttl` is how many seconds it is worth
+        waiting; a later note of the same `key` replaces one that waits; `condition` is asked when the moment comes.
+
+        Raises:
+            MessageError: the text is empty or too long, or an option makes no sense.
+            SessionClosedError: not connected.
+        """
+        _check_text(text)
+        return self._open.inject(
+            text,
+            role=role,
+            when=when,
+            priority=priority,
+            ttl=ttl,
+            key=key,
+            condition=condition,
+            speak=speak,
+            silence_s=silence_s,
+        )
+
     async def create_response(
         self, modalities: list[str] | None = None, *, instructions: str | None = None
     ) -> None:
@@ -220,6 +299,18 @@ class VoiceEngine:
         """
         _check_text(text)
         await self._open.command(fx.Say(text))
+
+    async def announce(self, sentence: SentenceLike) -> None:
+        """Say something that no provider is needed for: the path of a WAV file, or a dict of `text` and `audio`.
+
+        It plays after what has come so far, and is part of the conversation. Of an outage it need not wait for the end.
+
+        Raises:
+            ConfigurationError: it is no sentence, or its file cannot be used.
+        """
+        session = self._open
+        ready = await asyncio.to_thread(prepare, sentence, session.config.output_format)
+        session.announce(ready)
 
     async def generate_tts(self, text: str) -> None:
         """As `say`."""
@@ -248,41 +339,40 @@ class VoiceEngine:
             raise ConfigurationError(f"{min(fixed)} is settled when the engine is connected")
         session = self._open
         kept = {name: value for name, value in settings.items() if name in _CHANGEABLE}
-        self.config.with_changes(**kept)  # raises where a value is not allowed
+        changed = self._config.with_changes(**kept)  # raises where a value is not allowed
         await session.update(settings, kept)
-        self.config = session.config
+        self._config = changed
 
-    async def switch_provider(self, name: str, config: VoiceEngineConfig | None = None) -> None:
+    async def switch_provider(
+        self, name: str, config: VoiceEngineConfig | None = None, when: When = "now"
+    ) -> None:
         """Go on with another provider, which is told the conversation so far. Before `connect`: begin with it.
 
-        Without a configuration the present one is used, but for the key, the model and the provider's own settings.
+        Without a configuration the present one is used, but for the key, the model and the provider's own settings; the
+        voice becomes the other's nearest. `name` may be "provider/model" then.
+
+        The other is connected first, and takes over at the moment that `when` names: at once, when the answer under way
+        has come, or when it was heard as well and nobody speaks. A turn of the user's that has no answer yet is
+        replayed to it. `provider_switched` tells what it was given.
 
         Raises:
             ProviderError: it could not be connected; then nothing has changed.
+            ConfigurationError: there is no such moment, or a setting is not allowed.
         """
-        if config is None:
-            config = VoiceEngineConfig.load(
-                **{
-                    setting: value
-                    for setting, value in vars(self.config).items()
-                    if setting not in ("provider", "api_key", "model", "voice", "metadata")
-                },
-                provider=name,
-                # Of the environment, the other's own key; what is set there for VoxEngine is the present one's.
-                env={k: v for k, v in os.environ.items() if not k.startswith("VOXENGINE_")},
-            )
-        else:
-            config = config.with_changes(provider=name)
+        check_when(when)
+        changed = config.with_changes(provider=name) if config is not None else None
+        config = changed or successor_config(self.config, name)
         async with self._changing:
             session = self._session
             if session is None:
                 await self._connect(config)
-                self.config = config
+                self._config = config
                 return
             try:
-                await session.switch(config)
+                await session.switch(config, when)
             finally:  # it may be broken off after it was done
-                self.config = session.config
+                if session.config is config:
+                    self._config = config
 
     def acknowledge_playback(self, item_id: str, played_ms: float) -> None:
         """Tell how much of an item's audio the listener's device has really played, if you know better than a clock."""

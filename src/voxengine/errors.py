@@ -17,6 +17,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "ProviderError",
+    "ProvidersExhaustedError",
     "RateLimitError",
     "SessionClosedError",
     "SlowConsumerError",
@@ -95,6 +96,12 @@ class ConnectionError(ProviderError, builtins.ConnectionError):
 
     code = "connection"
     retryable = True
+
+
+class ProvidersExhaustedError(ConnectionError):
+    """The provider failed, and so did all that were to take its place. The conversation can be taken up again."""
+
+    code = "exhausted"
 
 
 class AuthenticationError(ProviderError):

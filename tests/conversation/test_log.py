@@ -113,7 +113,8 @@ def test_plain_data_is_json_and_says_its_version(log: Conversation) -> None:
     assert plain["id"] == "c1"
     assert plain["items"][2]["text"] == "日本 🎉 x"
     assert "日本" in log.to_json(indent=2)
-    assert all("spans" not in item for item in plain["items"])
+    assert plain["items"][2]["spans"] == [[4, 0.0, None]]
+    assert all("spans" not in item for item in plain["items"][:2]), "what is empty is left out"
 
 
 def test_what_is_empty_is_left_out_but_for_what_every_item_has() -> None:

@@ -31,14 +31,16 @@ def end_of_call(p: Desk, *_: Any) -> None:
 async def test_a_switch_that_is_broken_off_leaves_nothing_open(make_engine: MakeEngine) -> None:
     other = desk()
     register_provider("other", other)
-    kind = desk(send_text=half_an_answer, interrupt=lambda *_: asyncio.sleep(5))
+    kind = desk(configure_session=lambda *_: asyncio.sleep(5))
     async with make_engine(kind) as engine:
-        await engine.send_text("count")
+        waiting = asyncio.ensure_future(engine.update_session(eagerness="low"))
+        await asyncio.sleep(0.1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
                 await engine.switch_provider("other")
         assert other.made[0].closed == 1
         assert engine.provider is kind.made[0]
+        await waiting
 
 
 async def test_a_switch_to_one_that_is_lost_meanwhile_is_none(make_engine: MakeEngine) -> None:
@@ -50,11 +52,13 @@ async def test_a_switch_to_one_that_is_lost_meanwhile_is_none(make_engine: MakeE
         other.made[0].lose()
         await asyncio.sleep(1)
 
-    kind = desk(send_text=half_an_answer, interrupt=slow)
+    kind = desk(configure_session=slow)
     async with make_engine(kind) as engine:
-        await engine.send_text("count")
+        waiting = asyncio.ensure_future(engine.update_session(eagerness="low"))
+        await asyncio.sleep(0.1)
         with pytest.raises(ConnectionError, match="cable cut"):
             await engine.switch_provider("other")
+        await waiting
         assert engine.config.provider == "desk"
         assert engine.is_connected
         await engine.send_audio(tone(20))

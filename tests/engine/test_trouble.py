@@ -433,6 +433,7 @@ async def test_each_connection_has_ids_of_its_own(make_engine: MakeEngine) -> No
             await engine.send_text(f"time? {turn}")
             await asyncio.sleep(1)
             if turn == 0:
+                await engine.interrupt()  # or the other would be asked for what follows the tool
                 await engine.switch_provider("desk")
             else:
                 kind.made[-1].lose()

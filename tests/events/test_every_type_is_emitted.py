@@ -19,8 +19,8 @@ FORMAT = AudioFormat()
 class Watched:
     """An engine on the mock that notes each event."""
 
-    def __init__(self, **metadata: Any) -> None:
-        self.engine = VoiceEngine(provider="mock", metadata=metadata)
+    def __init__(self, settings: dict[str, Any] | None = None, **metadata: Any) -> None:
+        self.engine = VoiceEngine(provider="mock", metadata=metadata, **settings or {})
         self.events: list[Any] = []
         self.engine.on("*", self.events.append)
 
@@ -42,6 +42,7 @@ async def a_spoken_conversation() -> list[Any]:
         await call.say("stop")
         await asyncio.sleep(3)
         await engine.send_text("be brief", role="system")
+        await engine.inject("be kind")
         await engine.update_session(instructions="be brief")
         await engine.provider.send_event({"type": "ping"})  # type: ignore[union-attr]
         left = RateLimit(name="requests", limit=1000, remaining=999, reset_seconds=60.0)
@@ -108,11 +109,19 @@ async def a_consumer_that_does_not_keep_up() -> list[Any]:
     return call.events
 
 
+async def a_call_that_has_its_time() -> list[Any]:
+    call = Watched({"max_duration": 5.0, "goodbye": None})
+    async with call.engine:
+        await asyncio.sleep(10)
+    return call.events
+
+
 CONVERSATIONS = (
     a_spoken_conversation,
     tools_that_work_and_fail,
     things_that_go_wrong,
     a_consumer_that_does_not_keep_up,
+    a_call_that_has_its_time,
 )
 
 

@@ -33,8 +33,15 @@ OBEDIENT = Capabilities(vad_events=True, auto_response=True, cancel=True, trunca
 class Driver:
     """A core with a clock that the test moves. Timers that the core sets fire as the clock passes them."""
 
-    def __init__(self, capabilities: Capabilities = SERVER_VAD, **options: Any) -> None:
-        self.core = SessionCore(Conversation("c"), CoreOptions(**options))
+    def __init__(
+        self,
+        capabilities: Capabilities = SERVER_VAD,
+        *,
+        conversation: Conversation | None = None,
+        **options: Any,
+    ) -> None:
+        log = Conversation("c") if conversation is None else conversation
+        self.core = SessionCore(log, CoreOptions(**options))
         self.now = 100.0
         self.effects: list[Effect] = []
         self.timers: dict[str, float] = {}

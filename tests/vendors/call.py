@@ -94,7 +94,7 @@ class Call:
             provider=provider or emulator.dialect.name,
             api_key=KEY,
             metadata={**emulator.metadata, **(metadata or {})},
-            **config,
+            **{"apology": None, **config},
         )
         self.events: list[Any] = []
         #: When each of them came.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from voxengine.audio.playout import Heard, PlayoutClock
     from voxengine.audio.record import StereoRecorder, WavWriter
     from voxengine.audio.resample import Converter, Resampler, converter_for, same_audio
+    from voxengine.audio.sentence import Sentence
     from voxengine.audio.wav import load_speech, read_wav, write_wav
 
 _NAMES = {
@@ -29,6 +30,7 @@ _NAMES = {
     "playout": ("Heard", "PlayoutClock"),
     "record": ("StereoRecorder", "WavWriter"),
     "resample": ("Converter", "Resampler", "converter_for", "same_audio"),
+    "sentence": ("Sentence",),
     "wav": ("load_speech", "read_wav", "write_wav"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -44,6 +46,7 @@ __all__ = [
     "Microphone",
     "PlayoutClock",
     "Resampler",
+    "Sentence",
     "Speaker",
     "StereoRecorder",
     "WavWriter",

@@ -29,8 +29,8 @@ _ORDER = (
     "on_device", "input_formats", "output_formats", "audio_output", "text_output", "text_input", "voices",
     "languages", "turn_detection", "vad_events", "auto_response", "self_interrupting", "input_transcription",
     "partial_transcripts", "cancel", "truncate", "commit", "clear", "delete", "say", "tools", "parallel_tools",
-    "continues_after_tool", "history", "history_max_bytes", "history_max_items", "system_messages", "resume",
-    "max_connection_seconds", "usage_unit",
+    "continues_after_tool", "history", "history_max_bytes", "history_max_items", "system_messages",
+    "instructions_updatable", "response_on_request", "resume", "max_connection_seconds", "usage_unit",
 )  # fmt: skip
 
 

@@ -86,11 +86,15 @@ class Item(msgspec.Struct, kw_only=True):
             self.text = said
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, without what is empty."""
+        """Plain data, without what it does not have, and without the spans."""
         values: dict[str, Any] = msgspec.to_builtins(self)
-        keep = {"id", "kind", "role", "text", "status"}
-        return {
-            k: v
-            for k, v in values.items()
-            if k != "spans" and (k in keep or v not in (None, "", 0.0, []))
-        }
+        return {k: v for k, v in values.items() if k in _ALWAYS or v != _ABSENT.get(k, v)}
+
+
+#: Fields that plain data always has; and those which it has only where they are not as they are without.
+_ALWAYS = frozenset({"id", "kind", "role", "text", "status"})
+_ABSENT: dict[str, Any] = {
+    name: value
+    for name, value in msgspec.to_builtins(Item(id="")).items()
+    if name not in _ALWAYS and name != "spans"
+}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from voxengine.conversation.export import export, read, read_json
 from voxengine.conversation.items import Item
 
 __all__ = ["Conversation"]
-
-#: Version of the exported form.
-SCHEMA_VERSION = 1
 
 
 class Conversation:
@@ -99,13 +97,56 @@ class Conversation:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data: a version, the id, and the items."""
-        return {
-            "version": SCHEMA_VERSION,
-            "id": self.id,
-            "items": [i.as_dict() for i in self._items],
-        }
+        """Plain data: a version, the id, and the items. `from_dict` makes the same conversation of it."""
+        return export(self.id, self._items)
 
     def to_json(self, indent: int | None = None) -> str:
         """`as_dict` as JSON text."""
         return json.dumps(self.as_dict(), ensure_ascii=False, indent=indent)
+
+    # -- where it goes on
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Conversation:
+        """The conversation that `as_dict` gave, also by a later program that knows more fields.
+
+        Raises:
+            ConfigurationError: the data is of another version, or broken; the message says where.
+        """
+        return cls._of(*read(data))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Conversation:
+        """The conversation that `to_json` wrote.
+
+        Raises:
+            ConfigurationError: it is no JSON, of another version, or broken; the message says where.
+        """
+        return cls._of(*read_json(text))
+
+    @classmethod
+    def _of(cls, id: str, items: list[Item]) -> Conversation:
+        made = cls(id)
+        for item in items:
+            made.add(item)
+        return made
+
+    def settle(self) -> None:
+        """Close what is left open, where nobody is there any more who would go on with it.
+
+        Speech without words was none. Of an answer, the words stay that its audio reaches; a call stays without a
+        result.
+        """
+        for item in self.items:
+            if item.status != "in_progress":
+                continue
+            if item.kind == "message" and not item.text:
+                self.remove(item.id)
+                continue
+            if item.role == "assistant":
+                item.status = "incomplete"
+                if item.audio_ms:
+                    item.leave_off()
+            else:
+                item.status = "completed"
+            self.changed(item)

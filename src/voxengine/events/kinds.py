@@ -46,12 +46,16 @@ class EventType(StrEnum):
     RESPONSE_CANCELLED = "response_cancelled"
     RESPONSE_ERROR = "response_error"
 
+    CONTEXT_INJECTED = "context_injected"
+
     FUNCTION_INVOKED = "function_invoked"
     FUNCTION_COMPLETED = "function_completed"
     FUNCTION_FAILED = "function_failed"
     FUNCTION_CANCELLED = "function_cancelled"
 
     USAGE_UPDATED = "usage_updated"
+    COST_UPDATED = "cost_updated"
+    LIMIT_REACHED = "limit_reached"
     RATE_LIMITS_UPDATED = "rate_limits_updated"
     METRICS_UPDATED = "metrics_updated"
     TIMING_STAGE = "timing_stage"

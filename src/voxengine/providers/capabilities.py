@@ -74,6 +74,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     history_max_items: int | None = None
     #: It takes notes from the application (role "system") in mid-conversation.
     system_messages: bool = False
+    #: Its instructions can be changed in mid-conversation.
+    instructions_updatable: bool = False
+    #: A response can be asked for, also when nobody has said anything.
+    response_on_request: bool = True
 
     resume: ResumeKind = "none"
     #: Seconds after which it ends every connection, None where it does not.

@@ -45,6 +45,8 @@ class Calls:
         self._conversation = conversation
         self._new_id = new_id
         self._calls: dict[str, Call] = {}
+        #: Ids of calls that the conversation had before.
+        self._earlier = frozenset(item.call_id for item in conversation)
         #: Those of the present connection, by the vendor's ids.
         self._present: dict[str, Call] = {}
         #: Which connection that is.
@@ -61,7 +63,7 @@ class Calls:
 
     def open(self, event: FunctionInvoked, reply: Reply) -> Call:
         """A new call."""
-        taken = event.call_id in self._calls
+        taken = event.call_id in self._calls or event.call_id in self._earlier
         call = Call(
             call_id=self._new_id() if taken else event.call_id,
             vendor_id=event.call_id,

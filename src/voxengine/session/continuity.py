@@ -1,7 +1,8 @@
 """Keeps a session connected: opens another connection when the present one is lost, and before it would be ended.
 
-What to try when is decided by `Recovery` and, in the core, by `Rotation`; this is the task that does it. At most one is
-under way. A connection that is not needed any more is closed beside all else.
+What to try when is decided by `Recovery`, by `Failover` where there are other providers, and, in the core, by
+`Rotation`; this is the task that does it. At most one is under way. A connection that is not needed any more is closed
+beside all else.
 """
 
 from __future__ import annotations
@@ -10,23 +11,39 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from voxengine.errors import ConnectionError, SessionClosedError, VoiceEngineError
-from voxengine.events import ConnectionLost, ConnectionReconnecting, ProviderEvent, SystemWarning
+import msgspec
+
+from voxengine.config import VoiceEngineConfig
+from voxengine.errors import (
+    ConnectionError,
+    ProvidersExhaustedError,
+    SessionClosedError,
+    VoiceEngineError,
+)
+from voxengine.events import ConnectionLost, ConnectionReconnecting, SystemWarning
 from voxengine.session import effects as fx
-from voxengine.session.core import SessionCore
+from voxengine.session.chain import Chain
+from voxengine.session.failover import Failover, Successor
+from voxengine.session.failover import Owner as FailoverOwner
 from voxengine.session.leg import Leg
 from voxengine.session.recovery import Attempt, GiveUp, Recovery, Step
 
-__all__ = ["Continuity", "Owner"]
+__all__ = ["Change", "Continuity", "Owner"]
 
 #: The reason of a change of connections that was planned.
 ROTATION = "rotation"
 
 
-class Owner(Protocol):
-    """What the task needs of the session."""
+class Change(msgspec.Struct, frozen=True):
+    """Another provider takes over: its configuration, why (as in `ProviderSwitched`), and the code of a failure."""
 
-    core: SessionCore
+    config: VoiceEngineConfig
+    why: str
+    code: str = ""
+
+
+class Owner(FailoverOwner, Protocol):
+    """What the task needs of the session."""
 
     @property
     def current_leg(self) -> Leg | None:
@@ -38,21 +55,27 @@ class Owner(Protocol):
     async def open_stand_in(self, leg: Leg, budget: float | None) -> None:
         """Connect it, and tell it the conversation."""
 
-    def take_over(self, leg: Leg, reason: str, attempts: int, outage_ms: float) -> None:
-        """Let it be the leg at work."""
+    def take_over(
+        self, leg: Leg, reason: str, attempts: int, outage_ms: float, change: Change | None = None
+    ) -> None:
+        """Let it be the leg at work; `change`: of another provider."""
+
+    def apologise(self) -> None:
+        """Tell the user that nobody is left."""
 
     def apply(self, command: fx.Command) -> None:
         """Give the core a report."""
-
-    def show(self, event: ProviderEvent) -> None:
-        """Tell the application."""
 
 
 class Continuity:
     """One for each session, as long as that lasts."""
 
-    def __init__(self, owner: Owner, recovery: Recovery, now: Callable[[], float]) -> None:
+    def __init__(
+        self, owner: Owner, recovery: Recovery, chain: Chain, now: Callable[[], float]
+    ) -> None:
         self._owner = owner
+        self.failover = Failover(owner, chain, now, self.retire)
+        self.failover.on_return = self._returned
         self._recovery = recovery
         self._now = now
         self._task: asyncio.Task[None] | None = None
@@ -65,6 +88,12 @@ class Continuity:
         """A connection was opened by the application's wish; what was under way here is of no use any more."""
         self._stop_task()
         self._recovery.connected(self._now(), anew=True)
+        self.failover.settled()
+
+    def begin_chain(self, config: VoiceEngineConfig) -> None:
+        """The application has chosen another provider, with its own fallbacks."""
+        self.failover.stop()
+        self.failover.chain = Chain(config)
 
     # -- an outage
 
@@ -74,8 +103,13 @@ class Continuity:
         self._lost = event
         self._outcome = asyncio.get_running_loop().create_future()
         why = event.error or event.reason or event.code
+        failover = self.failover
+        self._recovery.patience = failover.patience()
         step = self._recovery.lost(self._now(), leg.worked, event.code, why, event.retryable)
-        if isinstance(step, GiveUp):
+        if failover.standby_ready:
+            step = GiveUp(event.code, why)
+        if isinstance(step, GiveUp) and not failover.possible:
+            failover.give_up(step.code)
             self._give_up(step)
         else:
             self.retire(leg)
@@ -127,8 +161,68 @@ class Continuity:
             attempts, outage = self._recovery.attempts, self._recovery.restored(self._now())
             self._owner.take_over(leg, code, attempts, outage * 1000)
             return
+        self.failover.give_up(step.code)
+        nobody: ProvidersExhaustedError | None = None
+        if self.failover.possible:
+            try:
+                successor = await self.failover.next(self._recovery.deadline)
+            except ProvidersExhaustedError as exhausted:
+                nobody = exhausted
+            else:
+                self._go_over(successor, "failover", step.code)
+                return
         self._task = None
-        self._give_up(step)
+        self._give_up(step, nobody)
+
+    def _go_over(self, successor: Successor, why: str, code: str = "") -> None:
+        """Another provider takes over, during an outage or instead of one that is still there."""
+        owner, leg = self._owner, successor.leg
+        self._task = None
+        attempts, outage = successor.attempts, 0.0
+        if owner.core.recovering:
+            attempts += self._recovery.attempts
+            outage = self._recovery.restored(self._now()) * 1000
+        else:
+            self._recovery.connected(self._now(), anew=True)
+        old = owner.current_leg
+        candidate = successor.candidate
+        self.failover.chain.place = candidate.place
+        owner.take_over(leg, code or why, attempts, outage, Change(candidate.config, why, code))
+        if old is not None:
+            self.retire(old)
+        self.failover.settled()
+
+    # -- a provider that is there, and does not do its work
+
+    def fail_over(self, code: str, reason: str) -> None:
+        """Another one is to take over, if there is one."""
+        if self._task is None and self.failover.possible:
+            self._start(self._abandon(code), "failover")
+        else:
+            self._owner.apply(fx.FailOverFailed())
+
+    async def _abandon(self, code: str) -> None:
+        owner = self._owner
+        self.failover.give_up(code)
+        try:
+            successor = await self.failover.next(self._now())
+        except ProvidersExhaustedError:
+            self._task = None
+            owner.apply(fx.FailOverFailed())
+            return
+        if not owner.core.failing_over or owner.core.recovering:
+            self._task = None  # it has answered after all
+            self.retire(successor.leg)
+            return
+        self._go_over(successor, "failover", code)
+
+    def _returned(self, successor: Successor) -> None:
+        """The first choice works again."""
+        if self._task is None and self._owner.core.connected:
+            self._go_over(successor, "return")
+        else:
+            self.retire(successor.leg)
+            self.failover.settled()
 
     def _tell(self, step: Attempt) -> None:
         old = self._owner.current_leg
@@ -142,16 +236,19 @@ class Continuity:
             )
         )
 
-    def _give_up(self, step: GiveUp) -> None:
+    def _give_up(self, step: GiveUp, failure: ProvidersExhaustedError | None = None) -> None:
         name = self._owner.core.provider
-        error = ConnectionError(
+        self.failover.stop()
+        error: ConnectionError = failure or ConnectionError(
             f"the connection to provider {name!r} is lost: {step.reason}",
             provider=name,
             code=step.code,
             retryable=False,
         )
-        self._owner.apply(fx.GaveUp(step.code, step.reason))
+        reason = step.reason if failure is None else f"{step.reason}; {failure}"
+        self._owner.apply(fx.GaveUp(error.code, reason))
         self.settled(error)
+        self._owner.apologise()
 
     # -- a planned change
 
@@ -229,4 +326,5 @@ class Continuity:
         """The session ends; returns the tasks that have yet to."""
         self._stop_task()
         self.settled(SessionClosedError("the session was closed"))
+        self._leaving.update(self.failover.stop())
         return set(self._leaving)

@@ -11,6 +11,8 @@ functions of the core and the event, a module for each concern, in `voxengine.se
   one is asks again when it has ended. What arrives of a response after it was called off does not count.
 - cutting: when the user begins to speak while an answer is due, under way or still playing, it is cut to what was
   heard. If nothing of it was heard, it is void, and the user's turn goes on as if there had been no pause.
+- announcing: what the session says by itself, without a provider.
+- injecting: notes of the application, each at its moment. Comes after every other rule.
 - tools: a call is run once, whatever is repeated; the answer after it is watched for, and asked for again.
 - trouble: timers, errors, lost connections. Every state in which we wait for the provider has a timer.
 - turns: whose audio may be needed again, and which item a turn belongs to that another connection hears once more.
@@ -34,9 +36,20 @@ from voxengine.session import effects as fx
 from voxengine.session.calls import Calls
 from voxengine.session.effects import PASS, Effect
 from voxengine.session.latency import TurnLatency
+from voxengine.session.notes import Notes
 from voxengine.session.replies import Recent, Replies, Reply, ReplyState
 from voxengine.session.rotation import Rotation
-from voxengine.session.rules import assistant, commands, outage, tools, trouble, turns, user
+from voxengine.session.rules import (
+    announcing,
+    assistant,
+    commands,
+    injecting,
+    outage,
+    tools,
+    trouble,
+    turns,
+    user,
+)
 
 __all__ = ["CoreOptions", "SessionCore"]
 
@@ -53,6 +66,8 @@ class CoreOptions(msgspec.Struct, frozen=True):
     #: A connection that is lost will be opened anew, so that what was left open is kept.
     recovers: bool = False
     #: Seconds before the longest time of a connection from which on another one takes over.
+    #: Seconds that an answer may be due without a sign of it, before another provider takes over; None: there is none.
+    failover_after: float | None = None
     rotation_margin: float = 300.0
     #: Measure the latencies of each turn, and tell of every change of the log.
     metrics: bool = True
@@ -80,10 +95,13 @@ class SessionCore:
         self.connected = False
         #: It cannot, and the runner is about to put that right.
         self.recovering = False
+        #: It can, and another one is to take over because it does not do its work.
+        self.failing_over = False
         #: When the connection has to be replaced, where the provider ends each after some time.
         self.rotation: Rotation | None = None
         #: idle, listening (the user speaks), thinking (an answer is due), speaking (it plays), closed.
         self.state = "idle"
+        self.state_since = 0.0
         self.user_speaking = False
         self.manual_turns = self.options.manual_turns
         #: The user's item that is being said, or was said last.
@@ -93,6 +111,7 @@ class SessionCore:
         self.replies = Replies()
         self.calls = Calls(conversation, lambda: self.new_id("call"))
         self.latency = TurnLatency()
+        self.notes = Notes()
         #: The user's items whose audio is kept, and when they are settled, if that is known.
         self.kept: dict[str, float | None] = {}
         #: The user's items whose words are known, and those of which it was told that the turn was over.
@@ -104,6 +123,8 @@ class SessionCore:
         #: of those of which it has, by its own.
         self.reopened: list[str] = []
         self.aliases: dict[str, str] = {}
+        #: Ids that were in the log before the present connection: what it calls by one of them is another item.
+        self.taken: frozenset[str] = frozenset()
         #: Items whose audio has not been played to its end, and the one of them that the audio path goes to.
         self.sounding: dict[str, Item] = {}
         self.speaking: Item | None = None
@@ -153,6 +174,9 @@ class SessionCore:
         if self.kept:
             turns.release(self)
         self._update_state()
+        if self.notes.any and self.state != "closed":
+            injecting.look(self, event)
+            self._update_state()
         rotation = self.rotation
         if (
             rotation is not None
@@ -264,6 +288,8 @@ class SessionCore:
     def expect(self, ours: bool, asked: fx.CreateResponse | fx.Say | None = None) -> Reply:
         """A response to the present turn is due."""
         self.set_timer("response", self.options.response_timeout)
+        if self.options.failover_after is not None:
+            self.set_timer("overdue", self.options.failover_after)
         return self.replies.expect(self.turn_id, ours, asked)
 
     def request(self, command: fx.CreateResponse) -> None:
@@ -283,14 +309,29 @@ class SessionCore:
             if new not in self.conversation:  # which may be older than this core
                 return new
 
+    def our_id(self, item_id: str) -> str:
+        """The id that an item has in the log, by the one that the present connection gives to it."""
+        known = self.aliases.get(item_id)
+        if known is None and item_id in self.taken:
+            known = self.aliases[item_id] = self.new_id("item")
+        return item_id if known is None else known
+
+    def their_id(self, item_id: str) -> str:
+        """What the present connection calls an item of the log."""
+        return next((theirs for theirs, ours in self.aliases.items() if ours == item_id), item_id)
+
     def begin_leg(self, command: fx.Attached | fx.Reattached) -> None:
         """Another connection is at work, which counts its events, responses and calls by itself."""
         self._seen.clear()
         self.aliases.clear()
+        knows_them = isinstance(command, fx.Reattached) and command.resumed
+        self.taken = frozenset() if knows_them else frozenset(i.id for i in self.conversation)
         self.own_items.clear()
         self.calls.next_leg()
+        if not self.provider:
+            self.state_since = self.now
         self.provider, self.capabilities = command.provider, command.capabilities
-        self.connected, self.recovering = True, False
+        self.connected, self.recovering, self.failing_over = True, False, False
         self.user_speaking = False
         self.speech_from_ms = None
         limit = self.capabilities.max_connection_seconds
@@ -331,6 +372,7 @@ class SessionCore:
         """Enter a state, and tell of it."""
         if state != self.state:
             previous, self.state = self.state, state
+            self.state_since = self.now
             self.emit(ev.StateChanged, previous=previous, state=state)
 
 
@@ -343,9 +385,15 @@ _RULES: dict[type, Callable[[SessionCore, Any], None]] = {
     fx.Reattached: outage.reattached,
     fx.GaveUp: outage.gave_up,
     fx.RotationFailed: trouble.rotation_failed,
+    fx.FailOverFailed: trouble.fail_over_failed,
     fx.Text: commands.text,
     fx.CreateResponse: commands.create_response,
     fx.Say: commands.say,
+    fx.Announce: announcing.announce,
+    fx.Inject: injecting.inject,
+    fx.CancelInjection: injecting.cancel,
+    fx.NoteTaken: injecting.taken,
+    fx.NoteRefused: injecting.refused,
     fx.Interrupt: commands.interrupt,
     fx.PlaybackAck: commands.playback_ack,
     fx.Close: commands.close,
@@ -371,4 +419,5 @@ _RULES: dict[type, Callable[[SessionCore, Any], None]] = {
     ev.ErrorGeneral: trouble.error,
     ev.ConnectionLost: trouble.connection_lost,
     ev.ConnectionClosed: trouble.connection_closed,
+    ev.ConnectionExpiring: trouble.connection_expiring,
 }

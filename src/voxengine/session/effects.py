@@ -8,13 +8,17 @@ from typing import TypeAlias
 
 import msgspec
 
-from voxengine.events import ProviderEvent
+from voxengine.audio.formats import AudioFormat
+from voxengine.conversation.injection import InjectionResult, Note
+from voxengine.events import ProviderEvent, ProviderSwitched
 from voxengine.providers.capabilities import Capabilities
 
 __all__ = [
     "PASS",
+    "Announce",
     "Attached",
     "CallFailed",
+    "CancelInjection",
     "CancelResponse",
     "CancelTool",
     "ClearTimer",
@@ -22,10 +26,17 @@ __all__ = [
     "Command",
     "CreateResponse",
     "Effect",
+    "FailOver",
+    "FailOverFailed",
     "ForgetAudio",
     "GaveUp",
+    "GiveNote",
+    "Inject",
     "Interrupt",
     "KeepAudio",
+    "NoteRefused",
+    "NoteSettled",
+    "NoteTaken",
     "PlaybackAck",
     "Reattached",
     "Replay",
@@ -61,9 +72,10 @@ class Attached(_In, frozen=True):
 
 
 class Reattached(_In, frozen=True):
-    """The same conversation goes on over another connection.
+    """The same conversation goes on over another connection, after an outage or without one.
 
-    The fields are those of `ConnectionRestored`; `opened_at` is the loop's time.
+    The fields are those of `ConnectionRestored`; `opened_at` is the loop's time. Where it is another provider,
+    `switched` tells of that, and `manual_turns` whether the application ends each turn there.
     """
 
     provider: str
@@ -76,6 +88,12 @@ class Reattached(_In, frozen=True):
     items: int = 0
     audio_ms: float = 0.0
     audio_lost_ms: float = 0.0
+    switched: ProviderSwitched | None = None
+    manual_turns: bool | None = None
+
+
+class FailOverFailed(_In, frozen=True):
+    """No other provider could take over: the present one stays."""
 
 
 class GaveUp(_In, frozen=True):
@@ -109,6 +127,39 @@ class Say(_In, frozen=True):
     """The application wants this spoken, word for word."""
 
     text: str
+
+
+class Announce(_In, frozen=True):
+    """The session says something by itself, after what is playing: words, and samples in which they are spoken."""
+
+    text: str
+    audio: bytes
+    format: AudioFormat
+
+
+class Inject(_In, frozen=True):
+    """The application puts in a note, to go in at its moment."""
+
+    note: Note
+
+
+class CancelInjection(_In, frozen=True):
+    """The application takes a note back, if it still waits."""
+
+    injection_id: str
+
+
+class NoteTaken(_In, frozen=True):
+    """The provider has taken a note."""
+
+    injection_id: str
+
+
+class NoteRefused(_In, frozen=True):
+    """The provider has not taken a note; `reason` says why, in words."""
+
+    injection_id: str
+    reason: str
 
 
 class Interrupt(_In, frozen=True):
@@ -153,9 +204,15 @@ Command: TypeAlias = (
     | Reattached
     | GaveUp
     | RotationFailed
+    | FailOverFailed
     | Text
     | CreateResponse
     | Say
+    | Announce
+    | Inject
+    | CancelInjection
+    | NoteTaken
+    | NoteRefused
     | Interrupt
     | ToolFinished
     | PlaybackAck
@@ -211,6 +268,27 @@ class SendToolResult(_Out, frozen=True):
     best_effort: bool = False
 
 
+class GiveNote(_Out, frozen=True):
+    """Give the provider a note by one of the means (`voxengine.session.means`); `NoteTaken` tells that it has it.
+
+    `item_id` is that of its item. `instructions` are all notes that the session's instructions are to hold, where that
+    is the means. Without an `injection_id` nobody waits for it: it is told again.
+    """
+
+    injection_id: str
+    means: str
+    role: str
+    text: str
+    item_id: str | None = None
+    instructions: tuple[str, ...] = ()
+
+
+class NoteSettled(_Out, frozen=True):
+    """Tell the holder of a note what became of it."""
+
+    result: InjectionResult
+
+
 class TellItems(_Out, frozen=True):
     """`provider.add_conversation_history`, of items of the log that it does not know."""
 
@@ -249,6 +327,13 @@ class Rotate(_Out, frozen=True):
     """Open another connection of the same provider, and let it take over."""
 
 
+class FailOver(_Out, frozen=True):
+    """The provider does not do its work, though it is connected: another one is to take over, if there is one."""
+
+    code: str
+    reason: str
+
+
 class RunTool(_Out, frozen=True):
     """Run a tool of the application; `ToolFinished` tells how it went."""
 
@@ -285,11 +370,14 @@ Effect: TypeAlias = (
     | Truncate
     | SendToolResult
     | TellItems
+    | GiveNote
+    | NoteSettled
     | Replay
     | KeepAudio
     | TurnOver
     | ForgetAudio
     | Rotate
+    | FailOver
     | RunTool
     | CancelTool
     | SetTimer

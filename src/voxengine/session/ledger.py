@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
 from voxengine.events import UsageUpdated
 from voxengine.session.prices import Cost, load, price
+from voxengine.session.rates import own_price
 from voxengine.session.replies import Recent
 
 __all__ = ["Ledger", "LegUsage"]
+
+#: US dollars by the model and the count.
+Prices: TypeAlias = Mapping[str, Mapping[str, float]]
 
 _COUNTS = (
     "input_text_tokens",
@@ -67,8 +72,9 @@ class _Entry:
     #: Reports whose price may wait to be asked for. Beyond that, the oldest is priced with each that comes.
     LIMIT = 1000
 
-    def __init__(self, provider: str, model: str) -> None:
+    def __init__(self, provider: str, model: str, prices: Prices) -> None:
         self.leg = LegUsage(provider, model)
+        self._prices = prices
         #: None as soon as anything of it has no price.
         self.spent: Cost | None = Cost()
         #: Reports that have no price yet.
@@ -94,7 +100,7 @@ class _Entry:
         elif used:
             self.unpriced.append(event)
             if len(self.unpriced) > self.LIMIT:
-                self._spend(price(self.unpriced.popleft()))
+                self._spend(self._price(self.unpriced.popleft()))
 
     def settle(self) -> None:
         """Price what has no price yet."""
@@ -102,7 +108,11 @@ class _Entry:
             return
         while self.unpriced:
             # Each report by itself: the price of a token can depend on the length of one request.
-            self._spend(price(self.unpriced.popleft()))
+            self._spend(self._price(self.unpriced.popleft()))
+
+    def _price(self, event: UsageUpdated) -> Cost | None:
+        own = own_price(event, self._prices)
+        return price(event) if own is None else own
 
     def _spend(self, cost: Cost | None) -> None:
         self.spent = None if cost is None or self.spent is None else self.spent + cost
@@ -115,9 +125,13 @@ class _Entry:
 
 
 class Ledger:
-    """Adds up usage. Each entry is a provider and a model; a switch begins another."""
+    """Adds up usage. Each entry is a provider and a model; a switch begins another.
 
-    def __init__(self) -> None:
+    `prices` are the application's own, which come before the public ones: see `voxengine.session.rates`.
+    """
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices = prices or {}
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._on_device: set[str] = set()
         self._booked = Recent(256)
@@ -134,15 +148,20 @@ class Ledger:
         key = (event.provider, event.model)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(*key)
+            entry = self._entries[key] = _Entry(*key, self._prices)
         if self._is_new(event):
             entry.book(event, event.provider in self._on_device)
 
     async def settle(self) -> None:
         """Price what has no price yet, without holding up the loop while the price lists are read."""
-        if any(entry.unpriced for entry in self._entries.values()):
+        if not self.settled:
             await asyncio.to_thread(load)
             self._settle()
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that has a price has been given it."""
+        return not any(entry.unpriced for entry in self._entries.values())
 
     def _settle(self) -> None:
         for entry in self._entries.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.resample import Converter, converter_for
 from voxengine.config import VoiceEngineConfig
-from voxengine.conversation import Item
+from voxengine.conversation import Fitted
 from voxengine.errors import ConnectionError, ProviderError, VoiceEngineError
 from voxengine.events import (
     AudioOutputChunk,
@@ -72,10 +72,13 @@ class Leg:
         self.gone = asyncio.Event()
         #: How it was lost, None while it is not.
         self.lost: ConnectionLost | None = None
+        self.config = config
         #: The loop's time at which it was connected.
         self.opened_at = 0.0
         #: Ids of the items of the log that it was told.
         self.told: set[str] = set()
+        #: Those that it was not told for want of room; a summary may stand for them.
+        self.left_out: set[str] = set()
         #: A call failed as if the connection were gone, and it was not.
         self.doubted = False
         #: Another has taken its place: nothing that it says counts any more, but what it has used.
@@ -86,7 +89,6 @@ class Leg:
         self.next_chunk: Callable[[AudioOutputChunk], bool] | None = None
         self.next_words: Callable[[TextOutput], bool] | None = None
         self.publish: Callable[[ProviderEvent], None] = lambda _: None
-        self._config = config
         self._receive = receive
         self._told: set[type[ProviderEvent]] = set()
         self._closed = False
@@ -105,7 +107,7 @@ class Leg:
 
     async def open(
         self,
-        history: Callable[[], Sequence[Item]] = tuple,
+        history: Callable[[], Awaitable[Fitted]],
         *,
         settings: dict[str, Any] | None = None,
         budget: float | None = None,
@@ -136,28 +138,33 @@ class Leg:
                 retryable=getattr(error, "retryable", False),
             )
             raise error from failure
-        self._up = converter_for(self._config.input_format, self.provider.get_audio_format())
+        self._up = converter_for(self.config.input_format, self.provider.get_audio_format())
         self._tell(ConnectionEstablished)
 
     async def _connect(
-        self, history: Callable[[], Sequence[Item]], settings: dict[str, Any]
+        self, history: Callable[[], Awaitable[Fitted]], settings: dict[str, Any]
     ) -> None:
         provider = self.provider
         early = provider.capabilities.history == "at_start"
         if early:
-            await self._tell_history(history())
+            await self._tell_history(await history())
         if await provider.connect() is False:
             raise ConnectionError(f"provider {self.name!r} did not connect", provider=self.name)
         self.opened_at = asyncio.get_running_loop().time()
         if settings and self.lost is None:
             await provider.update_session(**settings)
         if not early and not provider.resumed and self.lost is None:
-            await self._tell_history(history())
+            await self._tell_history(await history())
 
-    async def _tell_history(self, items: Sequence[Item]) -> None:
-        if items:
-            await self.provider.add_conversation_history(items)
-            self.told.update(item.id for item in items)
+    async def _tell_history(self, history: Fitted) -> None:
+        if history.told:
+            await self.provider.add_conversation_history(history.told)
+        self.knows(history)
+
+    def knows(self, history: Fitted) -> None:
+        """It was told so much of the log."""
+        self.told.update(item.id for item in history.items)
+        self.left_out.update(item.id for item in (*history.left_out, *history.summed_up))
 
     def check(self) -> None:
         """Raise a `ConnectionError` if the provider was lost."""
@@ -166,7 +173,7 @@ class Leg:
 
     @property
     def _connect_budget(self) -> float:
-        return self.provider.load_timeout or self._config.connect_timeout
+        return self.provider.load_timeout or self.config.connect_timeout
 
     async def close(self, quiet: bool = False) -> None:
         """Disconnect, within a budget. Raises nothing: there is nobody left to do anything about it.

@@ -14,7 +14,9 @@ from voxengine.events import ErrorGeneral, ProviderEvent
 from voxengine.session import effects as fx
 from voxengine.session.core import SessionCore
 from voxengine.session.effects import Command, Effect
+from voxengine.session.giving import NoteGiver, to_say
 from voxengine.session.leg import Leg
+from voxengine.session.moments import Moments
 from voxengine.session.replay import TurnAudio
 from voxengine.session.rules.assistant import LOSS_FOLLOWS
 from voxengine.session.tools import Toolbox
@@ -31,7 +33,8 @@ _Waits: TypeAlias = "list[Awaitable[Any]] | None"
 class Performer:
     """The hands of a session.
 
-    `show` gets the events for the application, `rotate` is called when another connection is to take over.
+    `show` gets the events for the application; `rotate` is called when another connection is to take over, `fail_over`
+    when another provider is; `instructions` gives those of the session.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class Performer:
         *,
         show: Callable[[ProviderEvent], None],
         rotate: Callable[[], None],
+        fail_over: Callable[[str, str], None],
+        instructions: Callable[[], str | None],
     ) -> None:
         self._core = core
         self._tools = tools
@@ -51,6 +56,11 @@ class Performer:
         self._uplink = uplink
         self._show = show
         self._rotate = rotate
+        self._fail_over = fail_over
+        #: Those who wait for a moment in the conversation.
+        self.moments = Moments(core)
+        #: The notes of the application.
+        self.notes = NoteGiver(self, core, instructions)
         self._time = clock.now
         self._loop = asyncio.get_running_loop()
         #: The leg at work, in whatever state.
@@ -72,6 +82,8 @@ class Performer:
                 self._show(effect)
             elif self.leg is not None or type(effect) in _WITHOUT_PROVIDER:
                 _PERFORM[type(effect)](self, effect, waits)
+        if self.moments:
+            self.moments.look()
 
     def stop(self) -> list[asyncio.Task[None]]:
         """Stop the timers and the tools; returns those that have yet to end."""
@@ -82,6 +94,8 @@ class Performer:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self.moments.close()
+        self.notes.stop()
         return running
 
     # -- calls that fail
@@ -161,12 +175,7 @@ class Performer:
         self._to_provider(call, waits)
 
     def _speak(self, effect: fx.Speak, waits: _Waits) -> None:
-        provider = self._at_work().provider
-        if provider.capabilities.say:
-            self._to_provider(partial(provider.generate_tts, effect.text), waits)
-        else:
-            words = f"Say exactly the following, word for word, and nothing else: {effect.text}"
-            self._to_provider(partial(provider.create_response, instructions=words), waits)
+        self._to_provider(to_say(self._at_work().provider, effect.text), waits)
 
     def _cancel_response(self, _: fx.CancelResponse, waits: _Waits) -> None:
         provider = self._at_work().provider
@@ -196,6 +205,14 @@ class Performer:
         items = [i for i in map(self._core.conversation.get, effect.item_ids) if i is not None]
         leg.told.update(effect.item_ids)
         self._to_provider(partial(leg.provider.add_conversation_history, items), None)
+
+    # -- notes of the application
+
+    def _give_note(self, effect: fx.GiveNote, _: _Waits) -> None:
+        self.notes.give(self._at_work(), effect)
+
+    def _settle_note(self, effect: fx.NoteSettled, _: _Waits) -> None:
+        self.notes.settle(effect)
 
     # -- effects on the user's audio
 
@@ -244,6 +261,9 @@ class Performer:
 
     # -- other effects
 
+    def _start_failover(self, effect: fx.FailOver, _: _Waits) -> None:
+        self._fail_over(effect.code, effect.reason)
+
     def _start_rotation(self, _: fx.Rotate, __: _Waits) -> None:
         self._rotate()
 
@@ -278,7 +298,9 @@ class Performer:
         self.apply(fx.TimerFired(name))
 
 
-_WITHOUT_PROVIDER = frozenset({fx.CancelTool, fx.SetTimer, fx.ClearTimer, fx.ForgetAudio})
+_WITHOUT_PROVIDER = frozenset(
+    {fx.CancelTool, fx.SetTimer, fx.ClearTimer, fx.ForgetAudio, fx.NoteSettled}
+)
 
 _PERFORM: dict[type, Callable[[Performer, Any, _Waits], None]] = {
     fx.SendText: Performer._send_text,
@@ -288,11 +310,14 @@ _PERFORM: dict[type, Callable[[Performer, Any, _Waits], None]] = {
     fx.Truncate: Performer._truncate,
     fx.SendToolResult: Performer._send_tool_result,
     fx.TellItems: Performer._tell_items,
+    fx.GiveNote: Performer._give_note,
+    fx.NoteSettled: Performer._settle_note,
     fx.KeepAudio: Performer._keep_audio,
     fx.TurnOver: Performer._turn_over,
     fx.ForgetAudio: Performer._forget_audio,
     fx.Replay: Performer._replay,
     fx.Rotate: Performer._start_rotation,
+    fx.FailOver: Performer._start_failover,
     fx.RunTool: Performer._run_tool,
     fx.CancelTool: Performer._cancel_tool,
     fx.SetTimer: Performer._set_timer,

@@ -3,7 +3,8 @@
 The first attempt follows a loss at once; then the pauses grow, each cut by chance so that many sessions do not come
 back in step. All attempts of a series share one budget, in seconds of outage. A handshake is no success: the series
 ends, and with it the growing of the pauses, only with a connection that has lasted `STABLE_AFTER` seconds and has done
-something. After `QUICK_LOSSES` losses in a row of connections that did not, it is given up as "flapping".
+something. After `QUICK_LOSSES` losses in a row of connections that did not, it is given up as "flapping". Where another
+provider can take over, there is one attempt only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ __all__ = ["QUICK_LOSSES", "STABLE_AFTER", "Attempt", "GiveUp", "Recovery", "Ste
 STABLE_AFTER = 5.0
 #: Losses in a row of connections that did not, after which no more is tried.
 QUICK_LOSSES = 5
+#: Seconds that an outage may last where the same provider is not tried again, but others are.
+_BUDGET = 10.0
 #: Seconds before the second attempt; each pause is twice the one before, up to the longest.
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
@@ -60,6 +63,9 @@ class Recovery:
         self._quick = 0
         #: Attempts of this outage.
         self.attempts = 0
+        #: Seconds within which another provider is to be asked, where there is one: then one attempt is made, and a
+        #: second quick loss is one too many.
+        self.patience: float | None = None
 
     def connected(self, now: float, anew: bool = False) -> None:
         """A connection is at work from now on. `anew`: by the application's wish, so that another series begins."""
@@ -86,6 +92,11 @@ class Recovery:
         pause = error.retry_after if isinstance(error, RateLimitError) else None
         return self._next(now, code_of(error), str(error), retryable, pause or 0.0)
 
+    @property
+    def deadline(self) -> float:
+        """When the outage has lasted as long as it may, whoever ends it."""
+        return self._down_since + (self._budget or _BUDGET)
+
     def restored(self, now: float) -> float:
         """It worked; returns how many seconds that took."""
         outage = now - self._down_since
@@ -98,16 +109,20 @@ class Recovery:
     ) -> Step:
         if not retryable:
             return GiveUp(code, reason)
-        if self._quick >= QUICK_LOSSES:
+        if self._quick >= (QUICK_LOSSES if self.patience is None else 2):
             return GiveUp(
                 "flapping", f"{self._quick} connections in a row were lost soon ({reason})"
             )
+        if self._tries and self.patience is not None:
+            return GiveUp(code, reason)
         if self._tries:
             grown = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self._tries - 1))
             pause = max(pause, grown * (0.5 + self._jitter() / 2))
         deadline = self._down_since + self._budget - self._spent
+        if self.patience is not None:
+            deadline = self._down_since + self.patience
         if now + pause >= deadline:
-            words = f"no connection within {self._budget:g} s ({reason})"
+            words = f"no connection within {deadline - self._down_since:g} s ({reason})"
             return GiveUp("reconnect_timeout", words)
         self._tries += 1
         self.attempts += 1

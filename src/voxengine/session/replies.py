@@ -47,6 +47,8 @@ class Reply:
     in_doubt: bool = False
     #: We have asked a second time for that.
     asked_again: bool = False
+    #: The provider would not give it: another one is asked for it.
+    refused: bool = False
     #: When it ended, and whether it ended well.
     ended_at: float = 0.0
     failed: bool = False

@@ -21,6 +21,12 @@ class Rotation:
         self._retry = min(RETRY_AFTER, margin / 10)
         self._under_way = False
 
+    def ends_in(self, now: float, seconds: float) -> None:
+        """The vendor says itself when it ends."""
+        margin = min(seconds, LAST_CALL)
+        self._due = min(self._due, now)
+        self._forced = min(self._forced, now + seconds - margin / 2)
+
     @property
     def next_look(self) -> float:
         """When to look again, if nothing happens before."""

@@ -12,11 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from voxengine.audio.playout import PlayoutClock
+from voxengine.audio.sentence import Sentence, SentenceLike, as_sentence
 from voxengine.clock import Clock
 from voxengine.config import VoiceEngineConfig
-from voxengine.conversation import Conversation, Item
-from voxengine.errors import ConnectionError, SessionClosedError
+from voxengine.conversation import Conversation, Fitted, Item
+from voxengine.errors import AudioError, ConnectionError, SessionClosedError
 from voxengine.events import (
     ConnectionClosed,
     ConnectionEstablished,
@@ -26,6 +29,7 @@ from voxengine.events import (
     ConversationStarted,
     EventBus,
     ProviderEvent,
+    ProviderSwitched,
     ResponseCompleted,
     ResponseStarted,
     SessionUpdated,
@@ -35,7 +39,10 @@ from voxengine.events import (
     UsageUpdated,
 )
 from voxengine.session import effects as fx
-from voxengine.session.continuity import Continuity
+from voxengine.session.bill import Bill
+from voxengine.session.briefing import Briefing
+from voxengine.session.chain import Chain
+from voxengine.session.continuity import Change, Continuity
 from voxengine.session.core import CoreOptions, SessionCore
 from voxengine.session.effects import PASS, Command
 from voxengine.session.ledger import Ledger
@@ -46,6 +53,7 @@ from voxengine.session.recovery import Recovery
 from voxengine.session.replay import TurnAudio
 from voxengine.session.rules import turns
 from voxengine.session.rules.assistant import LOSS_FOLLOWS
+from voxengine.session.sentences import announcement, words_of
 from voxengine.session.telling import tellable
 from voxengine.session.tools import Toolbox
 from voxengine.session.uplink import Uplink
@@ -64,11 +72,18 @@ _ABOUT_CONNECTION = frozenset(
 #: What a connection that works has brought at least once.
 _WORK = frozenset({TurnDetected, TranscriptCompleted, ResponseStarted, ResponseCompleted})
 
+#: Seconds for which a moment is waited for that was asked for; then it is done all the same.
+MOMENT_BUDGET = 60.0
+#: Seconds of silence in an answer under way after which another provider takes over, where there is one. A vendor may
+#: think for some time before its first sound.
+STALLED_AFTER = 5.0
+
 
 class Session:
     """One open conversation. Made, opened and closed once.
 
-    `jitter` gives numbers from 0 to 1, by which the pauses between attempts to reconnect are cut.
+    `jitter` gives numbers from 0 to 1, by which the pauses between attempts to reconnect are cut. `hang_up` ends the
+    call for a reason, when a limit is reached; by default that is `close`.
     """
 
     def __init__(
@@ -80,10 +95,13 @@ class Session:
         conversation: Conversation,
         ledger: Ledger,
         jitter: Callable[[], float] = random.random,
+        hang_up: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.config = config
+        conversation.settle()  # it may come from elsewhere
         self.conversation = conversation
         self.ledger = ledger
+        self._briefing = Briefing(conversation, ledger, self.show)
         self._tools = tools
         self._hidden = HIDDEN[config.mode]
         self._publish: Callable[[ProviderEvent], None] = bus.publish
@@ -91,10 +109,15 @@ class Session:
         self._time = clock.now
         options = CoreOptions(
             response_timeout=config.response_timeout,
-            stall_timeout=config.stall_timeout,
+            stall_timeout=(
+                min(config.stall_timeout, max(STALLED_AFTER, config.failover_after))
+                if config.fallback
+                else config.stall_timeout
+            ),
             text_only=config.modalities == ["text"],
             manual_turns=config.turn_detection == "none",
-            recovers=config.reconnect_timeout > 0,
+            recovers=config.reconnect_timeout > 0 or bool(config.fallback),
+            failover_after=config.failover_after if config.fallback else None,
             rotation_margin=config.rotation_margin,
             metrics=config.mode == "big",
             transcripts=config.mode != "fast",
@@ -111,7 +134,9 @@ class Session:
         )
         #: `Uplink.take`: what the microphone heard, in the configured input format.
         self.take_audio = self._uplink.take
-        self._line = Continuity(self, Recovery(config.reconnect_timeout, jitter), self._time)
+        self._line = Continuity(
+            self, Recovery(config.reconnect_timeout, jitter), Chain(config), self._time
+        )
         self._hands = Performer(
             self.core,
             clock,
@@ -120,8 +145,15 @@ class Session:
             self._uplink,
             show=self.show,
             rotate=self._line.rotate,
+            fail_over=self._line.fail_over,
+            instructions=lambda: self.config.instructions,
         )
         self.apply = self._hands.apply
+        #: `NoteGiver.put_in`: a note of the application, for its moment.
+        self.inject = self._hands.notes.put_in
+        self._bill = Bill(self, bus, ledger, self._time)
+        #: Ends the call for a reason, when a limit is reached.
+        self.hang_up = hang_up or self.close
         #: Settings that the application has changed since, and that are not part of the configuration.
         self._settings: dict[str, Any] = {}
         #: All those that were changed since another connection began to be opened, which may not know of them.
@@ -157,16 +189,54 @@ class Session:
     # -- life
 
     async def open(self) -> None:
-        """Connect the configured provider.
+        """Connect the configured provider, or the first of its fallbacks that can be.
 
         Raises:
-            ProviderError: it could not be connected.
+            ProviderError: none could be connected.
         """
-        leg = await self._connect(self.config)
+        leg, switched = await self._first()
         self._attach(leg)
         self.show(ConversationStarted(conversation_id=self.conversation.id, **leg.provider.meta()))
+        if switched is not None:
+            self.show(switched)
+        self._bill.begin()
 
-    async def switch(self, config: VoiceEngineConfig) -> None:
+    async def reopen(self, config: VoiceEngineConfig) -> None:
+        """Go on after the connection was given up, with this configuration or its fallbacks.
+
+        Raises:
+            ProviderError: none could be connected.
+        """
+        old, before = self._hands.leg, self.config
+        self._line.begin_chain(config)
+        self._use(config)
+        try:
+            leg, switched = await self._first()
+        except BaseException:
+            self._use(before)
+            raise
+        self._attach(leg)
+        if switched is not None:
+            self.show(switched)
+        if old is not None:
+            await self._line.leave(old)
+
+    async def _first(self) -> tuple[Leg, ProviderSwitched | None]:
+        """The first of the chain that can be connected, and what to tell of it if that is not the first of all."""
+        wanted, failover = self.config, self._line.failover
+        successor = await failover.first()
+        leg, candidate = successor.leg, successor.candidate
+        switched = None
+        if candidate.place:
+            change = Change(candidate.config, "failover", failover.chain.breaker(wanted).code)
+            switched = self._told_of(leg, change, wanted, successor.attempts)
+            failover.chain.place = candidate.place
+            self._use(candidate.config)
+        return leg, switched
+
+    async def switch(
+        self, config: VoiceEngineConfig, when: str = "now", why: str = "request"
+    ) -> None:
         """Go on with another provider: it is opened and told the conversation first, then the present one is closed.
 
         During an outage it takes the place of the one that is lost, and takes up what that left open.
@@ -174,36 +244,55 @@ class Session:
         Raises:
             ProviderError: the other could not be connected; all is as it was.
         """
-        leg = await self._connect(config)
+        leg = self._leg(config)
+        # One that is told the conversation when it is connected is connected when there is no more to tell.
+        early = leg.provider.capabilities.history not in ("at_start", "prompt")
         try:
+            if early:
+                await self.open_leg(leg, None)
+            await self._wait_for(when)
+            if not early:
+                await self.open_leg(leg, None)
             old = self._hands.leg
-            if self.core.connected:
-                self.apply(fx.Interrupt())
-                if old is not None:
-                    await old.outbox.flush()
+            if self.core.connected and old is not None:
+                await old.outbox.flush()
             leg.check()
             self._audio.change_format(config.input_format)
         except BaseException:
             await leg.close(quiet=True)
             raise
         old = self._hands.leg
-        self.config = config
-        self._uplink.format = config.input_format
-        self._settings.clear()
-        self._late.clear()
-        if self.core.recovering:
-            attempts, outage_ms = self._line.overtake()
-            self.take_over(leg, "switch", attempts, outage_ms)
+        attempts, outage_ms = self._line.overtake() if self.core.recovering else (1, 0.0)
+        self._line.begin_chain(config)
+        if self.core.recovering or self.core.connected:
+            self.take_over(leg, "switch", attempts, outage_ms, Change(config, why))
+            self._line.connected()
         else:
+            self._use(config)
             self._attach(leg)
         if old is not None:
             await self._line.leave(old)
+
+    async def _wait_for(self, when: str) -> None:
+        if self.core.connected and not await self._hands.moments.wait(when, MOMENT_BUDGET):
+            words = f"there was no moment {when.replace('_', ' ')} within {MOMENT_BUDGET:g} s: it is done now"
+            self.show(
+                SystemWarning(code="no_quiet_moment", message=words, **self.leg.provider.meta())
+            )
+
+    async def quiet_moment(self, when: str, budget: float) -> bool:
+        """Wait for it; whether it came."""
+        return await self._hands.moments.wait(when, budget)
+
+    def stop_waiting(self) -> None:
+        """Whoever waits for a moment is told that the session ends."""
+        self._hands.moments.close()
 
     async def close(self, reason: str = "") -> None:
         """Disconnect, stop the tools, end the conversation. May be called again."""
         leg, self._hands.leg = self._hands.leg, None
         self._uplink.sink = None
-        leaving = self._line.close()
+        leaving = self._line.close() | self._bill.close()
         try:
             if leg is not None:
                 await leg.close()
@@ -211,6 +300,7 @@ class Session:
             running = self._end(leg, reason)
         if running or leaving:
             await asyncio.wait({*running, *leaving}, timeout=CLOSE_BUDGET)
+        await self._briefing.close()
 
     def _end(self, leg: Leg | None, reason: str) -> list[asyncio.Task[None]]:
         """Stop everything; the tools that have yet to end."""
@@ -222,12 +312,28 @@ class Session:
 
     # -- legs
 
-    async def _connect(self, config: VoiceEngineConfig) -> Leg:
-        leg = Leg(
-            config.provider, config, self._tools.schemas(), self._receive, self._hands.call_failed
+    def _leg(self, config: VoiceEngineConfig, hidden: bool = False) -> Leg:
+        self._briefing.prepare(config)
+        return Leg(
+            config.provider,
+            config,
+            self._tools.schemas(),
+            self._receive,
+            self._hands.call_failed,
+            hidden=hidden,
         )
-        await leg.open(lambda: self._history(leg))
-        return leg
+
+    def successor(self, config: VoiceEngineConfig) -> Leg:
+        """A leg of another provider, which is not open yet. Of one that stands by, the application is not told."""
+        return self._leg(config, hidden=self.core.connected or self.core.recovering)
+
+    async def open_leg(self, leg: Leg, budget: float | None) -> None:
+        """Connect it, and tell it the conversation.
+
+        Raises:
+            ProviderError: it could not be connected.
+        """
+        await leg.open(lambda: self._history(leg), budget=budget)
 
     def stand_in(self) -> Leg:
         """Another leg of the present provider, not open yet."""
@@ -251,7 +357,13 @@ class Session:
         """
         await leg.open(lambda: self._history(leg), settings=self._settings, budget=budget)
 
-    def _history(self, leg: Leg) -> Sequence[Item]:
+    async def _history(self, leg: Leg) -> Fitted:
+        """What of the log it is told."""
+        core = self.core
+        hurry = core.recovering or core.failing_over
+        return await self._briefing.of(leg.provider, leg.config, self._tellable(leg), hurry)
+
+    def _tellable(self, leg: Leg) -> Sequence[Item]:
         """What of the log can be told to it: without what will be replayed."""
         if leg.provider.capabilities.history == "none":
             return ()
@@ -266,15 +378,43 @@ class Session:
         self._audio.attached()
         self._uplink.sink = leg
 
-    def take_over(self, leg: Leg, reason: str, attempts: int = 1, outage_ms: float = 0.0) -> None:
-        """Go on with the same conversation over another connection, where the last one left it."""
+    def _use(self, config: VoiceEngineConfig) -> None:
+        """Go on with this configuration, which may be another provider's."""
+        self.config = config
+        self._uplink.format = config.input_format
+        self._settings.clear()
+        self._late.clear()
+
+    def take_over(
+        self,
+        leg: Leg,
+        reason: str,
+        attempts: int = 1,
+        outage_ms: float = 0.0,
+        change: Change | None = None,
+    ) -> None:
+        """Go on with the same conversation over another connection, where the last one left it.
+
+        `change`: it is another provider's.
+        """
         audio = self._audio
+        previous = self.config
+        if change is not None:
+            self._use(change.config)
         if self._late:
             leg.outbox.put(partial(leg.provider.update_session, **self._late))
         self._tell_the_rest(leg)
         self._put_to_work(leg)
         begin = self._hands.replay_from = audio.begin()
         self._uplink.sink = leg  # unless there is something to be replayed first
+        switched = None
+        if change is not None:
+            switched = msgspec.structs.replace(
+                self._told_of(leg, change, previous, attempts),
+                outage_ms=round(outage_ms, 3),
+                audio_ms=audio.ms_from(begin),
+                audio_lost_ms=audio.lost_ms,
+            )
         self.apply(
             fx.Reattached(
                 provider=leg.name,
@@ -287,8 +427,11 @@ class Session:
                 items=len(leg.told),
                 audio_ms=audio.ms_from(begin),
                 audio_lost_ms=audio.lost_ms,
+                switched=switched,
+                manual_turns=None if change is None else self.config.turn_detection == "none",
             )
         )
+        self._listen_as_needed(leg)
         if self._uplink.sink is leg:
             audio.replayed()
         self._line.settled()
@@ -300,21 +443,82 @@ class Session:
             old.next_chunk = old.next_words = None
         leg.next_chunk, leg.next_words = self.core.next_chunk, self.core.next_words
         leg.publish = self._publish
-        capabilities = leg.provider.capabilities
-        self.ledger.begin(leg.name, capabilities.on_device)
-        self._audio.always = self.core.manual_turns or not capabilities.vad_events
+        self.ledger.begin(leg.name, leg.provider.capabilities.on_device)
+        self._listen_as_needed(leg)
+
+    def _listen_as_needed(self, leg: Leg) -> None:
+        """Keep all audio where nobody tells when the user speaks."""
+        self._audio.always = self.core.manual_turns or not leg.provider.capabilities.vad_events
+
+    def _told_of(
+        self, leg: Leg, change: Change, previous: VoiceEngineConfig, attempts: int
+    ) -> ProviderSwitched:
+        """What another provider was given, and what not."""
+        can, tools = leg.provider.capabilities, len(self._tools.schemas())
+        left_out = []
+        untold = len(leg.left_out)
+        if can.history == "none":
+            untold = len(tellable(self.conversation))
+        if untold:
+            left_out.append("history")
+        if tools and not can.tools:
+            left_out.append("tools")
+        if previous.turn_detection not in (None, change.config.turn_detection):
+            left_out.append(f"turn_detection {previous.turn_detection}")
+        voice = change.config.voice
+        if previous.voice is not None and voice is None:
+            left_out.append(f"voice {previous.voice}")
+        return ProviderSwitched(
+            previous=previous.provider,
+            reason=change.why,
+            code=change.code,
+            attempts=attempts,
+            resumed=leg.provider.resumed,
+            items=len(leg.told),
+            items_left_out=untold,
+            tools=tools if can.tools else 0,
+            pending_calls=len(self._hands.running),
+            voice=voice,
+            previous_voice=previous.voice,
+            left_out=tuple(left_out),
+            **leg.provider.meta(),
+        )
+
+    def apologise(self) -> None:
+        """Tell the user that nobody is left."""
+        self.announce(self.config.apology)
+
+    def announce(self, what: SentenceLike) -> None:
+        """Say something without a provider, after what is playing. None: nothing.
+
+        Raises:
+            ConfigurationError: it is no sentence, or its file cannot be used.
+        """
+        sentence = what if isinstance(what, Sentence) else as_sentence("a sentence", what)
+        if sentence is None:
+            return
+        format = self.config.output_format
+        try:
+            command = announcement(sentence, format)
+        except AudioError as failure:
+            self.show(SystemWarning(code="sentence_unreadable", message=str(failure), **self._meta))
+            command = words_of(sentence, format)
+        self.apply(command)
 
     def _tell_the_rest(self, leg: Leg) -> None:
         """What was added to the log since it was told, and what it cannot be told."""
         provider = leg.provider
         if provider.resumed:
             leg.told.clear()
+            leg.left_out.clear()
             return
-        if provider.capabilities.history == "items":
-            rest = [i for i in self._history(leg) if i.id not in leg.told]
-            if rest:
-                leg.told.update(i.id for i in rest)
-                leg.outbox.put(lambda: provider.add_conversation_history(rest))
+        if provider.capabilities.history in ("items", "before_audio"):
+            known = leg.told | leg.left_out
+            new = [i for i in self._tellable(leg) if i.id not in known]
+            rest = self._briefing.rest(provider, leg.config, new)
+            leg.knows(rest)
+            if rest.told:
+                leg.outbox.put(lambda: provider.add_conversation_history(rest.told))
         elif provider.capabilities.history == "none" and (n := len(tellable(self.conversation))):
             words = f"provider {leg.name!r} takes no earlier conversation; {n} items are not told"
             self.show(SystemWarning(code="history_not_carried", message=words, **provider.meta()))
@@ -364,7 +568,7 @@ class Session:
         """Change settings; those that are `kept` are also in the configuration of the next connection."""
 
         async def change(leg: Leg) -> None:
-            await leg.provider.update_session(**settings)
+            await leg.provider.update_session(**self._hands.notes.with_notes(settings))
             # At once, and not when whoever waits for it comes to know: another connection may take over before.
             self._settings.update({k: v for k, v in settings.items() if k not in kept})
             self._late.update(settings)
@@ -442,17 +646,26 @@ class Session:
             self._audio.away()
         self._hands.perform(effects)
         if kind in _WORK:
-            leg.worked = True
+            if not leg.worked:
+                leg.worked = True
+                self._line.failover.worked()
         elif kind is ConnectionLost:
             leg.outbox.close()
             if self.core.recovering and leg is self._hands.leg:
                 self._line.lost(leg, event)  # type: ignore[arg-type]
         elif kind is SessionUpdated:
-            self._audio.always = self.core.manual_turns or not self.core.capabilities.vad_events
+            self._listen_as_needed(leg)
 
     # -- out
+
+    @property
+    def _meta(self) -> dict[str, Any]:
+        leg = self._hands.leg
+        return leg.provider.meta() if leg is not None else {}
 
     def show(self, event: ProviderEvent) -> None:
         """Tell the application, unless its mode does not want to know."""
         if event.type not in self._hidden:
             self._publish(event)
+        if type(event) is UsageUpdated:
+            self._bill.reported(event)

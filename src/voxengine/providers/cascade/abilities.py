@@ -42,6 +42,7 @@ CASCADE = Capabilities(
     continues_after_tool=True,
     history="items",
     system_messages=True,
+    instructions_updatable=True,
     usage_unit="seconds",
 )
 

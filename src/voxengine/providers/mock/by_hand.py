@@ -104,3 +104,7 @@ class ByHand(MockConnection):
     def emit_rate_limits(self, *limits: ev.RateLimit) -> None:
         """How much the vendor still lets us use."""
         self.tell(ev.RateLimitsUpdated, limits=limits)
+
+    def emit_expiring(self, seconds_left: float, reason: str = "") -> None:
+        """The vendor warns that it will end the connection."""
+        self.tell(ev.ConnectionExpiring, seconds_left=seconds_left, reason=reason)

@@ -48,6 +48,7 @@ MOCK_CAPABILITIES = Capabilities(
     continues_after_tool=True,
     history="items",
     system_messages=True,
+    instructions_updatable=True,
     usage_unit="seconds",
     on_device=True,
 )

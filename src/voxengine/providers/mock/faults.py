@@ -219,6 +219,16 @@ class FaultPlan:
             return cls([faults])
         return cls(faults)
 
+    def add(self, fault: FaultLike) -> None:
+        """One more, from now on."""
+        self.faults += (parse_fault(fault),)
+        self._struck.append(0)
+
+    def clear(self) -> None:
+        """No more faults; what happens is counted on."""
+        self.faults = ()
+        self._struck.clear()
+
     # -- asked by the one who fakes a vendor
 
     def connecting(self) -> list[AnyFault]:

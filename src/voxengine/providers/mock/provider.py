@@ -90,6 +90,7 @@ class MockProvider(ByHand):
             MessageError: a response is active already (`response_active`).
         """
         _, vendor, _ = self._at_work()
+        self._need("response_on_request", "a response on request")
         self._check_modalities(modalities)
         self._note("create_response", modalities, instructions)
         vendor.respond(instructions, modalities is None or "audio" in modalities)
@@ -110,6 +111,8 @@ class MockProvider(ByHand):
         wire, _, listener = self._at_work()
         settings = {k: as_format(k, v) if k.endswith("_format") else v for k, v in config.items()}
         self._check_config(ProviderConfig.of(settings))
+        if "instructions" in settings:
+            self._need("instructions_updatable", "a change of its instructions")
         self._note("configure_session", masked(settings))
         self.config.update(**settings)
         listener.reconfigure(self.get_audio_format())

@@ -55,6 +55,7 @@ _GA = Capabilities(
     parallel_tools=True,
     history="items",
     system_messages=True,
+    instructions_updatable=True,
     max_connection_seconds=3600,
     usage_unit="tokens",
 )

@@ -115,6 +115,8 @@ def capabilities_of(dialect: Dialect, config: ProviderConfig) -> Capabilities:
             parallel_tools=False,
             history="none",
             system_messages=False,
+            instructions_updatable=False,
+            response_on_request=False,
             resume="none",
         )
     kind, options = turn_options(dialect, config)

@@ -91,6 +91,7 @@ CAPABILITIES = Capabilities(
     history_max_items=MAX_MESSAGES,
     history_max_bytes=MAX_HISTORY_BYTES,
     system_messages=True,
+    response_on_request=False,
     usage_unit="seconds",
 )
 

@@ -10,13 +10,15 @@ from voxengine.audio.level import first_audible_ms
 from voxengine.conversation import Item
 from voxengine.session import effects as fx
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import cutting, tools, turns, with_fields
+from voxengine.session.rules import cutting, tools, trouble, turns, with_fields
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
 
 #: Seconds within which the loss of the connection follows an error of a response that it is the cause of.
 LOSS_FOLLOWS = 1.0
+#: Codes of a response that failed, where the provider would fail with the next one too.
+REFUSALS = frozenset({"rate_limit", "quota", "auth", "server"})
 #: Seconds within which a response begins that had to wait for the end of another.
 NO_OTHER = 2.0
 
@@ -132,6 +134,13 @@ def response_error(core: SessionCore, event: ev.ResponseError) -> None:
         finish(core, reply, "incomplete")
         reply.failed = True
         core.out.append(with_fields(event, response_id=reply.id))
+        if event.code in REFUSALS and not reply.open_calls:
+            words = event.error or f"the response failed: {event.code}"
+            if trouble.fail_over(core, event.code, words):
+                turns.unsettle(core)
+                owed = core.replies.expect(reply.turn_id, reply.ours, reply.asked)
+                owed.awaits_continuation, owed.refused = reply.had_calls, True
+                return
         after(core, reply)
 
 
@@ -247,6 +256,8 @@ def _begin(core: SessionCore, response_id: str) -> Reply:
 
 def _item_of(core: SessionCore, item_id: str | None, reply: Reply) -> Item:
     """The assistant's item that output belongs to; without an id, the reply's latest."""
+    if item_id is not None:
+        item_id = core.our_id(item_id)
     item = core.conversation.get(item_id or (reply.items[-1] if reply.items else None))
     if item is None:
         item = Item(

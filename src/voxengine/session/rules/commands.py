@@ -9,7 +9,7 @@ from voxengine.conversation import Item, Role
 from voxengine.session import effects as fx
 from voxengine.session.latency import TurnLatency
 from voxengine.session.replies import Replies
-from voxengine.session.rules import cutting, turns, user
+from voxengine.session.rules import cutting, injecting, turns, user
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -86,10 +86,11 @@ def playback_ack(core: SessionCore, ack: fx.PlaybackAck) -> None:
 
 def close(core: SessionCore, command: fx.Close) -> None:
     """The end. Nothing is applied after it."""
+    injecting.end(core)
     cutting.cut(core, "request", tell_provider=False)
     user.drop_turn(core)
     core.connected = core.recovering = False
     core.user_speaking = False
-    core.clear_timer("response", "stall", "playout", "rotation")
+    core.clear_timer("response", "stall", "playout", "rotation", "overdue")
     core.emit(ev.ConversationEnded, conversation_id=core.conversation.id, reason=command.reason)
     core.go("closed")

@@ -117,7 +117,7 @@ def _cut_item(
         core.conversation.remove(item.id)
     known_there = core.connected and item.id in core.own_items
     if tell_provider and known_there and core.capabilities.truncate:
-        core.out.append(fx.Truncate(item.id, item.heard_ms, item.text))
+        core.out.append(fx.Truncate(core.their_id(item.id), item.heard_ms, item.text))
 
 
 def _close_rest(core: SessionCore, item_id: str) -> None:

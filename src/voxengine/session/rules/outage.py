@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from voxengine import events as ev
 from voxengine.session import effects as fx
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import assistant, tools, turns, user
+from voxengine.session.rules import assistant, cutting, tools, turns, user
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 LOST = "the connection was lost"
 
 
-def begin(core: SessionCore) -> None:
-    """The connection is lost, and will be restored."""
+def begin(core: SessionCore, why: str = LOST) -> None:
+    """The connection is lost, and will be restored; or another one is about to take its place."""
     core.connected, core.recovering = False, True
     core.replies.stop_next = False
     core.replies.to_stop = 0
-    core.clear_timer("response", "stall", "rotation")
+    core.clear_timer("response", "stall", "rotation", "overdue")
     reply = core.replies.current
     if reply is None:
         return
@@ -37,7 +37,7 @@ def begin(core: SessionCore) -> None:
             core.emit(ev.ResponseCompleted, response_id=reply.id)
             turns.settle(core)
             return
-        _break_off(core, reply, LOST)
+        _break_off(core, reply, why)
     follows = core.now - reply.ended_at <= assistant.LOSS_FOLLOWS
     if reply.state is ReplyState.DONE and reply.failed and follows and not reply.open_calls:
         owe(core, reply)
@@ -51,26 +51,58 @@ def owe(core: SessionCore, reply: Reply) -> None:
     ).awaits_continuation = reply.had_calls
 
 
+def hand_over(core: SessionCore, failed: bool) -> None:
+    """Another provider takes over from one that is still there. What was received and is complete goes on playing.
+
+    An answer that nobody has heard a word of is owed by the other, as is one whose tools are running. One that is
+    being heard ends here, unless the provider has `failed`: then the other is to say the rest.
+    """
+    core.clear_timer("response", "stall", "rotation", "overdue")
+    reply = core.replies.open
+    if reply is None or failed or reply.open_calls or reply.had_calls:
+        begin(core, "another provider took over")
+        return
+    items = [i for i in map(core.conversation.get, reply.items) if i is not None]
+    if reply.state is ReplyState.ACTIVE and any(i.audio_ms or i.text for i in items):
+        cutting.cut(core, "request", tell_provider=False)
+        if any(i.text for i in items):
+            turns.settle(core)
+        else:
+            owe(core, reply)
+    elif reply.state is ReplyState.ACTIVE:
+        _break_off(core, reply, "", cancelled="switched")
+        owe(core, reply)
+
+
 def reattached(core: SessionCore, command: fx.Reattached) -> None:
     """Another connection is there."""
+    planned = command.reason == "rotation"
+    outage = not core.connected
+    if not (outage or planned):
+        switched = command.switched
+        hand_over(core, failed=switched is not None and switched.reason == "failover")
     core.replies = core.replies.carry()
+    if command.manual_turns is not None:
+        core.manual_turns = command.manual_turns
     core.begin_leg(command)
-    core.emit(
-        ev.ConnectionRestored,
-        reason=command.reason,
-        attempts=command.attempts,
-        outage_ms=command.outage_ms,
-        resumed=command.resumed,
-        items=command.items,
-        audio_ms=command.audio_ms,
-        audio_lost_ms=command.audio_lost_ms,
-    )
+    if outage or planned:
+        core.emit(
+            ev.ConnectionRestored,
+            reason=command.reason,
+            attempts=command.attempts,
+            outage_ms=command.outage_ms,
+            resumed=command.resumed,
+            items=command.items,
+            audio_ms=command.audio_ms,
+            audio_lost_ms=command.audio_lost_ms,
+        )
+    if command.switched is not None:
+        core.out.append(command.switched)
     if command.audio_ms:
         turns.reopen(core)
     else:
         turns.drop(core)
-    planned = command.reason == "rotation"
-    user.give_up_transcripts(core, "another connection took over" if planned else LOST)
+    user.give_up_transcripts(core, LOST if outage else "another connection took over")
     commit = core.manual_turns and bool(core.reopened) and core.reopened[0] in core.detected
     reply = core.replies.open
     if reply is not None and reply.turn_id in core.reopened:
@@ -109,11 +141,14 @@ def unplug(core: SessionCore, why: str) -> None:
     core.replies.to_stop = 0
     turns.drop(core)
     user.give_up_transcripts(core, why)
-    core.clear_timer("response", "stall", "rotation")
+    core.clear_timer("response", "stall", "rotation", "overdue")
 
 
-def _break_off(core: SessionCore, reply: Reply, why: str) -> None:
-    """No more of this reply will come. Of what has come, the words stay that are heard."""
+def _break_off(core: SessionCore, reply: Reply, why: str, cancelled: str = "") -> None:
+    """No more of this reply will come. Of what has come, the words stay that are heard.
+
+    That is an error, unless it was `cancelled` for a reason.
+    """
     for item_id in reply.items:
         item = core.conversation.get(item_id)
         silent = item is not None and not item.audio_ms and item.status == "in_progress"
@@ -121,7 +156,10 @@ def _break_off(core: SessionCore, reply: Reply, why: str) -> None:
             core.conversation.remove(item_id)
     assistant.finish(core, reply, "incomplete")
     reply.failed = True
-    core.emit(ev.ResponseError, response_id=reply.id, code="connection", error=why)
+    if cancelled:
+        core.emit(ev.ResponseCancelled, response_id=reply.id, reason=cancelled)
+    else:
+        core.emit(ev.ResponseError, response_id=reply.id, code="connection", error=why)
 
 
 def _hear_again(core: SessionCore, reply: Reply) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from voxengine import events as ev
 from voxengine.session import effects as fx
 from voxengine.session.replies import Reply, ReplyState
+from voxengine.session.rotation import Rotation
 from voxengine.session.rules import assistant, outage, turns
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 NOTHING_TO_CANCEL = frozenset({"response_cancel_not_active"})
 ALREADY_ACTIVE = frozenset({"conversation_already_has_active_response", "response_active"})
 
+#: Codes of errors after which the provider will do nothing for us any more.
+REFUSES_ALL = frozenset({"auth", "quota"})
 #: Seconds after which it may be noticed at the latest that a response under way has run dry.
 PLAYOUT_LOOK = 0.75
 
@@ -28,6 +31,8 @@ def timer_fired(core: SessionCore, timer: fx.TimerFired) -> None:
         _response_late(core)
     elif timer.name == "stall":
         _maybe_stalled(core)
+    elif timer.name == "overdue":
+        _maybe_overdue(core)
     elif timer.name == "rotation" and core.rotation is not None:
         again = core.rotation.look_again(core.now)
         if again is not None:
@@ -38,6 +43,34 @@ def rotation_failed(core: SessionCore, report: fx.RotationFailed) -> None:
     """The connection that was to take over did not; the present one is still there."""
     if core.rotation is not None:
         core.out.append(fx.SetTimer("rotation", core.rotation.failed(core.now, report.busy)))
+
+
+def connection_expiring(core: SessionCore, event: ev.ConnectionExpiring) -> None:
+    """The provider is about to end the connection: another one takes over at the next quiet moment before that."""
+    core.out.append(event)
+    if core.rotation is None:
+        core.rotation = Rotation(core.now, event.seconds_left, event.seconds_left)
+    core.rotation.ends_in(core.now, event.seconds_left)
+    core.out.append(fx.SetTimer("rotation", core.rotation.next_look))
+
+
+def fail_over(core: SessionCore, code: str, reason: str) -> bool:
+    """Ask for another provider, where there may be one. False: there is none, or it was asked for already."""
+    if core.options.failover_after is None or core.failing_over or not core.connected:
+        return False
+    core.failing_over = True
+    core.out.append(fx.FailOver(code, reason))
+    return True
+
+
+def fail_over_failed(core: SessionCore, _: fx.FailOverFailed) -> None:
+    """There was none: go on with the one that there is."""
+    core.failing_over = False
+    reply = core.replies.current
+    if reply is not None and reply.state is ReplyState.DUE and reply.refused:
+        core.replies.withdraw(reply)
+        turns.settle(core)
+        assistant.ask_pending(core)
 
 
 def call_failed(core: SessionCore, _: fx.CallFailed) -> None:
@@ -61,6 +94,9 @@ def error(core: SessionCore, event: ev.ErrorGeneral) -> None:
             core.replies.pending = core.replies.pending or fx.CreateResponse()
     else:
         core.out.append(event)
+        due = core.replies.in_flight is not None
+        if event.code in REFUSES_ALL or (event.code == "rate_limit" and due):
+            fail_over(core, event.code, event.error or event.code)
 
 
 def connection_lost(core: SessionCore, event: ev.ConnectionLost) -> None:
@@ -114,9 +150,24 @@ def _response_late(core: SessionCore) -> None:
         core.out.append(fx.RequestResponse())
         core.set_timer("response", core.options.response_timeout)
         return
+    if fail_over(core, "stalled", f"no response within {core.options.response_timeout:g} s"):
+        core.set_timer("response", core.options.response_timeout)  # unless that comes to something
+        return
     _give_up(
         core, reply, "response_timeout", f"no response within {core.options.response_timeout:g} s"
     )
+
+
+def _maybe_overdue(core: SessionCore) -> None:
+    """An answer is due, and the provider may not have shown any sign of life since."""
+    reply, patience = core.replies.in_flight, core.options.failover_after
+    if reply is None or reply.state is not ReplyState.DUE or patience is None or core.failing_over:
+        return
+    deadline = core.last_activity + patience
+    if deadline > core.now + 0.0005:
+        core.set_timer("overdue", deadline - core.now)
+    else:
+        fail_over(core, "stalled", f"no sign of an answer within {patience:g} s")
 
 
 def _maybe_stalled(core: SessionCore) -> None:
@@ -131,6 +182,8 @@ def _maybe_stalled(core: SessionCore) -> None:
         core.set_timer("stall", max(deadline - core.now, playing))
     elif reply.implied:
         _end_implied(core, reply)
+    elif fail_over(core, "stalled", f"the answer paused for {core.options.stall_timeout:g} s"):
+        core.set_timer("stall", core.options.stall_timeout)  # unless that comes to something
     else:
         _give_up(
             core,

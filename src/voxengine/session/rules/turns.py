@@ -86,13 +86,13 @@ def our_id(core: SessionCore, item_id: str | None, begins: bool = False) -> str 
     """The id that an item of the user has in the log, by the one that the present connection gives to it."""
     if item_id is None:
         return core.reopened.pop(0) if begins and core.reopened else None
-    known = core.aliases.get(item_id)
-    if known is None and core.reopened:
+    if item_id not in core.aliases and core.reopened:
         if item_id in core.reopened:
             core.reopened.remove(item_id)
-        elif item_id not in core.conversation:
-            known = core.aliases[item_id] = core.reopened.pop(0)
-    return item_id if known is None else known
+            core.aliases[item_id] = item_id
+        elif item_id not in core.conversation or item_id in core.taken:
+            core.aliases[item_id] = core.reopened.pop(0)
+    return core.our_id(item_id)
 
 
 def _is_settled(core: SessionCore, item_id: str) -> bool:
