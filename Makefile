@@ -26,8 +26,8 @@ test: venv ## Run the tests; ARGS="-k name" picks some
 bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 	@$(BIN)/python -m bench --out out/bench.json $(ARGS)
 
-chaos: venv ## Hold many calls in which much goes wrong; writes out/chaos.json; RUNS=n, or SEED=n for one call to read
-	@$(BIN)/python -m chaos --out out/chaos.json $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+chaos: venv ## Hold many calls in which much goes wrong; writes out/chaos.json; RUNS=n, KILLS=n, or SEED=n for one call to read
+	@$(BIN)/python -m chaos --out out/chaos.json $(if $(RUNS),--runs $(RUNS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 conformance: venv ## Check every provider against the contract; writes out/conformance.json
 	@$(BIN)/voxengine conformance --all --out out/conformance.json

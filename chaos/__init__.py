@@ -6,4 +6,11 @@
 - record, listener: what an application and a listener came to know of a call.
 - laws: what has to hold of it.
 - run: one call from its number to its verdict; many: a number of them, in processes.
+- kill: the same on real sockets and by the real clock, with vendors that are processes and are killed.
 """
+
+import os
+
+# There is a process for each core already: threads of the arithmetic would only stand in each other's way.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")

@@ -1,4 +1,7 @@
-"""Holds many calls in which much goes wrong, or one of them to be read; writes what came of them as JSON."""
+"""Holds many calls in which much goes wrong, or one of them to be read; writes what came of them as JSON.
+
+The first part is seeded and goes by a virtual clock; the second kills vendors that are processes, in real time.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from chaos.kill import report
+from chaos.kill.failover import MOMENTS
 from chaos.many import figures, run_many
 from chaos.plan import Plan, draw
 from chaos.run import run
@@ -34,6 +41,12 @@ def main() -> int:
     )
     parser.add_argument(
         "--processes", type=int, help="how many at a time; as a rule one for each core"
+    )
+    parser.add_argument(
+        "--kills",
+        type=int,
+        default=50,
+        help="how often a vendor is killed in each way, in the second part; 0 leaves that part out",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("out/chaos.json"), help="where the JSON goes"
@@ -65,23 +78,37 @@ def _one(plan: Plan) -> int:
 
 def _many(arguments: argparse.Namespace) -> int:
     seeds = range(arguments.first, arguments.first + arguments.runs)
-    began = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("calls", total=len(seeds))
+    with _progress("calls", len(seeds)) as done:
+        began = time.monotonic()
         outcomes = run_many(
             seeds,
             emulated=arguments.emulated,
             processes=arguments.processes,
-            done=lambda n: progress.update(task, advance=n),
+            done=done,
         )
-    found = figures(outcomes, began)
+        found = figures(outcomes, began)
+    wrong: list[str] = []
+    if arguments.kills:
+        with _progress("vendors killed", 2 * len(MOMENTS) * arguments.kills) as done:
+            found["real_sockets"] = report.hold(arguments.kills, done)
+        wrong = report.failed(found["real_sockets"])
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(
         json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     _show(found)
+    for words in wrong:
+        print(f"not as it has to be: {words}")
     print(f"\nwritten to {arguments.out}")
-    return 1 if found["failing_seeds"] else 0
+    return 1 if found["failing_seeds"] or wrong else 0
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Shows how far it is; gives what is to be told how many more are done."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda n: progress.update(task, advance=n)
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -100,6 +127,8 @@ def _show(found: dict[str, Any]) -> None:
     if seeds:
         shown = ", ".join(map(str, seeds[:20])) + (", ..." if len(seeds) > 20 else "")
         console.print(f"failing: {shown}; make chaos SEED={seeds[0]} shows the first")
+    if "real_sockets" in found:
+        console.print(report.table(found["real_sockets"]))
 
 
 if __name__ == "__main__":

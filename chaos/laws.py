@@ -43,9 +43,12 @@ KINDS = (
 
 _OWN = re.compile(r"w\d{4}")
 #: The application was told that it was not heard, or not understood.
-_NOT_HEARD = ("lost", "audio_lost", "refused", "transcript_failed")
+_NOT_HEARD = ("lost", "audio_lost", "refused", "transcript_failed", "speech_not_heard")
 #: It was told that there is no answer.
 _NO_ANSWER = (*_NOT_HEARD, "error", "answer_failed")
+
+#: Seconds within which a provider may still tell that somebody has begun to speak, a stall included.
+_TOLD_WITHIN = 3.0
 
 
 class Verdict:
@@ -123,10 +126,20 @@ def _answers(verdict: Verdict, record: Record, conversation: Conversation) -> No
         turns = {i.id for i in messages if i.role == "user" and set(said.own) & set(i.text.split())}
         if any(item.turn_id in turns for item in answers):
             continue
+        if said.kind == "typed" and any(_just_before(other, said) for other in record.said):
+            # The provider told of that speech after the text: it interrupted the answer before a word of it was
+            # heard, and one answer is to both.
+            verdict.told["spoke_into_the_answer"] += 1
+            continue
         if record.was_told(said.began, said.quiet, *_NO_ANSWER):
             verdict.told["turns_not_answered"] += 1
         else:
             verdict.add("turns_unanswered", f"turn {said.number}: {said.words}")
+
+
+def _just_before(other: Said, said: Said) -> bool:
+    """Whether something was said aloud so shortly before, or while, a text was typed."""
+    return other.kind != "typed" and other.began < said.began < other.ended + _TOLD_WITHIN
 
 
 def _echoes(item: Item, said: Said) -> bool:

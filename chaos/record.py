@@ -85,6 +85,8 @@ class Record:
                 self.told.append((self.now(), "answer_failed"))
             case ev.TranscriptFailed():
                 self.told.append((self.now(), "transcript_failed"))
+            case ev.SystemWarning(code="speech_not_heard"):
+                self.told.append((self.now(), "speech_not_heard"))
 
     def of(self, kind: type[_E]) -> list[_E]:
         """All events of a class."""

@@ -255,6 +255,8 @@ class VoiceEngineConfig:
     warm_standby: bool = False
     #: Whether to go back to the first choice at a quiet moment, when it works again.
     return_to_primary: bool = False
+    #: A second provider, as an entry of `fallback`, that hears the user as well: the first of the two to answer speaks.
+    hedge: str | dict[str, Any] | None = None
     #: US dollars that the call may cost, and seconds that it may last, over all providers; then it ends. None: any.
     max_cost: float | None = None
     max_duration: float | None = None
@@ -358,6 +360,8 @@ class VoiceEngineConfig:
             )
         for entry in entries:
             _check_entry(entry, "an entry of fallback", "in fallback,")
+        if self.hedge is not None:
+            _check_entry(self.hedge, "hedge", "in hedge,")
 
     def _check_limits(self) -> None:
         for name in ("max_cost", "max_duration"):

@@ -37,7 +37,9 @@ _KEEP = 64
 class Talker(Protocol):
     """What is needed of an engine."""
 
-    config: VoiceEngineConfig
+    @property
+    def config(self) -> VoiceEngineConfig:
+        """The formats of its audio are in it."""
 
     @property
     def is_connected(self) -> Any:

@@ -116,12 +116,22 @@ async def a_call_that_has_its_time() -> list[Any]:
     return call.events
 
 
+async def a_call_that_goes_elsewhere() -> list[Any]:
+    call = Watched()
+    async with call.engine as engine:
+        engine.provider.emit_expiring(60.0)  # type: ignore[union-attr]
+        await asyncio.sleep(1)
+        await engine.switch_provider("mock")
+    return call.events
+
+
 CONVERSATIONS = (
     a_spoken_conversation,
     tools_that_work_and_fail,
     things_that_go_wrong,
     a_consumer_that_does_not_keep_up,
     a_call_that_has_its_time,
+    a_call_that_goes_elsewhere,
 )
 
 

@@ -13,6 +13,7 @@ from voxengine.errors import (
     VoiceEngineError,
 )
 from voxengine.session.recovery import (
+    LASTING,
     QUICK_LOSSES,
     STABLE_AFTER,
     Attempt,
@@ -88,7 +89,9 @@ def test_the_budget_is_that_of_the_outages_of_a_series_together() -> None:
     [
         (STABLE_AFTER, True, True),
         (STABLE_AFTER - 0.1, True, False),
-        (1000.0, False, False),
+        (LASTING - 0.1, False, False),
+        # Nobody had anything to say, and it was there all the same.
+        (LASTING, False, True),
     ],
 )
 def test_a_handshake_is_no_success(up: float, worked: bool, fresh: bool) -> None:

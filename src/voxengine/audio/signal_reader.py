@@ -126,7 +126,7 @@ def _frame(x: NDArray[np.float32], start: int) -> _Frame | None:
         return None
     length = (head[1] & 0x3F) + 1
     body = _read(x, start + 2 * SYMBOL, length + 1)
-    if body is None or crc8(bytes(head[1:] + body[:-1])) != body[-1]:
+    if body is None or max(head[1], *body) > 0xFF or crc8(bytes(head[1:] + body[:-1])) != body[-1]:
         return None
     more, continued = bool(head[1] & MORE), bool(head[1] & CONTINUED)
     return _Frame(bytes(body[:-1]), start, start + (length + 3) * SYMBOL, more, continued)

@@ -16,7 +16,7 @@ __all__ = [
 
 
 class ConnectionExpiring(TypedEvent, frozen=True, kw_only=True):
-    """The provider says that it is about to end the connection, in `seconds_left` seconds. Another one will take over."""
+    """The provider says that it is about to end the connection, in `seconds_left` seconds. Another takes over."""
 
     type: str = EventType.CONNECTION_EXPIRING
     seconds_left: float = 0.0

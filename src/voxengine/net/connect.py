@@ -181,9 +181,11 @@ class _Opening:
         # Whoever reads from the socket sees its end now, and cleans up; after a cancellation, TLS would leave a timer.
         try:
             await asyncio.wait([work], timeout=_STOP)
+            await asyncio.sleep(0)  # what closes by itself has done so then
         finally:
             work.cancel()
             work.add_done_callback(_forget)
+            self._opener.release()
 
     async def _handshake(
         self, accept: Callable[[Any, Any], Listener], options: dict[str, Any]

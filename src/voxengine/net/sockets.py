@@ -34,6 +34,25 @@ class _Endpoint(Protocol):
     def port(self) -> int: ...
 
 
+class _Socket(socket.socket):
+    """A socket that the event loop forgets when it is closed.
+
+    Where the peer resets a connection before the first byte is written, aiofastnet 1.2, on which picows stands, closes
+    the socket while the loop is still told to watch it. Whoever gets the same file number next would be refused, with
+    "No such file or directory": that is just when another connection is needed.
+    """
+
+    def close(self) -> None:
+        """Close it, unwatched."""
+        number = self.fileno()
+        if number >= 0:
+            with suppress(
+                RuntimeError, NotImplementedError
+            ):  # no loop runs; one that watches no numbers
+                asyncio.get_running_loop().remove_reader(number)
+        super().close()
+
+
 class SocketOpener:
     """Opens the socket of one connection, and remembers how far it came."""
 
@@ -83,6 +102,14 @@ class SocketOpener:
         if self._socket is not None:
             with suppress(OSError):
                 (self._second or self._socket).shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """The opening has failed: close a socket that nobody has taken over, or whose taker has failed at that.
+
+        Under TLS it is left to those layers, which may have more to do with it.
+        """
+        if self._readable and self._socket is not None:
+            self._socket.close()
 
     def finish(self) -> None:
         """The opening is over."""
@@ -138,7 +165,7 @@ async def _connect_first(addresses: list[_AddressInfo]) -> socket.socket:
 
 async def _connect(address: _AddressInfo) -> socket.socket:
     family, where = address
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock = _Socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, where)

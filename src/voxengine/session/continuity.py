@@ -134,6 +134,16 @@ class Continuity:
         self._recovery.connected(self._now(), anew=True)
         return attempts, outage * 1000
 
+    @property
+    def busy(self) -> bool:
+        """Whether another connection is being opened here, to take over."""
+        return self._task is not None
+
+    def replaced(self) -> None:
+        """Another connection, which was there all the time, is at work: what was under way is of no use any more."""
+        self._stop_task()
+        self._recovery.connected(self._now(), anew=True)
+
     def settled(self, failure: VoiceEngineError | None = None) -> None:
         """There is a connection again, or there will be none."""
         if self._outcome is not None and not self._outcome.done():

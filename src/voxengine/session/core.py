@@ -17,6 +17,7 @@ functions of the core and the event, a module for each concern, in `voxengine.se
 - trouble: timers, errors, lost connections. Every state in which we wait for the provider has a timer.
 - turns: whose audio may be needed again, and which item a turn belongs to that another connection hears once more.
 - outage: a connection is lost and another goes on: what was left open is kept, and asked for again.
+- hedging: a connection takes over that has heard the user all the time.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from voxengine.session.rules import (
     announcing,
     assistant,
     commands,
+    hedging,
     injecting,
     outage,
     tools,
@@ -292,8 +294,18 @@ class SessionCore:
             self.set_timer("overdue", self.options.failover_after)
         return self.replies.expect(self.turn_id, ours, asked)
 
+    def asked_since(self, turn: Item) -> bool:
+        """Whether the user has said something else after this: a provider answers what was said last."""
+        users = (i for i in reversed(self.conversation.items) if i.role == "user" and i.text)
+        return next(users, turn) is not turn
+
     def request(self, command: fx.CreateResponse) -> None:
         """Ask the provider for a response."""
+        turn = self.conversation.get(command.turn_id)
+        if turn is not None and turn.text and (command.overtaken or self.asked_since(turn)):
+            self.expect(ours=True).turn_id = turn.id
+            self.out.append(fx.SendText(turn.text, "user"))
+            return
         self.expect(ours=True, asked=command)
         self.out.append(fx.RequestResponse(command.modalities, command.instructions))
 
@@ -320,7 +332,7 @@ class SessionCore:
         """What the present connection calls an item of the log."""
         return next((theirs for theirs, ours in self.aliases.items() if ours == item_id), item_id)
 
-    def begin_leg(self, command: fx.Attached | fx.Reattached) -> None:
+    def begin_leg(self, command: fx.Attached | fx.Reattached | fx.HedgeTookOver) -> None:
         """Another connection is at work, which counts its events, responses and calls by itself."""
         self._seen.clear()
         self.aliases.clear()
@@ -383,9 +395,11 @@ def _ms_per_byte(event: ev.AudioOutputChunk) -> float:
 _RULES: dict[type, Callable[[SessionCore, Any], None]] = {
     fx.Attached: commands.attached,
     fx.Reattached: outage.reattached,
+    fx.HedgeTookOver: hedging.took_over,
     fx.GaveUp: outage.gave_up,
     fx.RotationFailed: trouble.rotation_failed,
     fx.FailOverFailed: trouble.fail_over_failed,
+    fx.HandOver: outage.hand_over,
     fx.Text: commands.text,
     fx.CreateResponse: commands.create_response,
     fx.Say: commands.say,

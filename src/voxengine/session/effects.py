@@ -31,6 +31,8 @@ __all__ = [
     "ForgetAudio",
     "GaveUp",
     "GiveNote",
+    "HandOver",
+    "HedgeTookOver",
     "Inject",
     "Interrupt",
     "KeepAudio",
@@ -88,8 +90,36 @@ class Reattached(_In, frozen=True):
     items: int = 0
     audio_ms: float = 0.0
     audio_lost_ms: float = 0.0
+    #: Whether there was none meanwhile.
+    outage: bool = True
     switched: ProviderSwitched | None = None
     manual_turns: bool | None = None
+
+
+class HedgeTookOver(_In, frozen=True):
+    """The same conversation goes on over a connection that has heard the user all the time.
+
+    `aliases` are the ids of the log by those that it gives to the user's items. `speaking`: the user is, as it hears.
+    `answers`: it gives the answer that is due without being asked.
+    """
+
+    provider: str
+    capabilities: Capabilities
+    switched: ProviderSwitched
+    opened_at: float = 0.0
+    manual_turns: bool = False
+    aliases: dict[str, str] = {}
+    speaking: bool = False
+    answers: bool = True
+
+
+class HandOver(_In, frozen=True):
+    """Another provider is about to take over from one that is connected; `Reattached` follows at once.
+
+    `failed`: because this one does not do its work.
+    """
+
+    failed: bool = False
 
 
 class FailOverFailed(_In, frozen=True):
@@ -121,6 +151,9 @@ class CreateResponse(_In, frozen=True):
 
     modalities: tuple[str, ...] | None = None
     instructions: str | None = None
+    #: The user's item that it is to answer, and whether the provider knows of something that was said later.
+    turn_id: str | None = None
+    overtaken: bool = False
 
 
 class Say(_In, frozen=True):
@@ -202,9 +235,11 @@ class Close(_In, frozen=True):
 Command: TypeAlias = (
     Attached
     | Reattached
+    | HedgeTookOver
     | GaveUp
     | RotationFailed
     | FailOverFailed
+    | HandOver
     | Text
     | CreateResponse
     | Say

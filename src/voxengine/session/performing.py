@@ -15,6 +15,7 @@ from voxengine.session import effects as fx
 from voxengine.session.core import SessionCore
 from voxengine.session.effects import Command, Effect
 from voxengine.session.giving import NoteGiver, to_say
+from voxengine.session.hedging import Hedge
 from voxengine.session.leg import Leg
 from voxengine.session.moments import Moments
 from voxengine.session.replay import TurnAudio
@@ -34,7 +35,8 @@ class Performer:
     """The hands of a session.
 
     `show` gets the events for the application; `rotate` is called when another connection is to take over, `fail_over`
-    when another provider is; `instructions` gives those of the session.
+    when another provider is; `hedge` is told what a second one has to know as well; `instructions` gives those of the
+    session.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Performer:
         show: Callable[[ProviderEvent], None],
         rotate: Callable[[], None],
         fail_over: Callable[[str, str], None],
+        hedge: Hedge,
         instructions: Callable[[], str | None],
     ) -> None:
+        self._hedge = hedge
         self._core = core
         self._tools = tools
         self._audio = audio
@@ -103,7 +107,7 @@ class Performer:
     def call_failed(self, leg: Leg, failure: Exception) -> None:
         """A call that nobody waits for has failed. If that is because the connection is gone, we shall hear of it."""
         follows = isinstance(failure, ConnectionError) and failure.retryable
-        if leg.lost is not None and self._core.options.recovers:
+        if leg.hidden or (leg.lost is not None and self._core.options.recovers):
             return
         if follows and leg is self.leg and self._core.options.recovers:
             name = f"failure_{next(self._failures)}"
@@ -167,6 +171,7 @@ class Performer:
         # The role of a user is the default, and all that some providers know.
         role = () if effect.role == "user" else (effect.role,)
         self._to_provider(partial(self._at_work().provider.send_text, effect.text, *role), waits)
+        self._hedge.text(effect)
 
     def _request_response(self, effect: fx.RequestResponse, waits: _Waits) -> None:
         modalities = list(effect.modalities) if effect.modalities else None
@@ -210,6 +215,7 @@ class Performer:
 
     def _give_note(self, effect: fx.GiveNote, _: _Waits) -> None:
         self.notes.give(self._at_work(), effect)
+        self._hedge.note(effect)
 
     def _settle_note(self, effect: fx.NoteSettled, _: _Waits) -> None:
         self.notes.settle(effect)

@@ -3,8 +3,8 @@
 The first attempt follows a loss at once; then the pauses grow, each cut by chance so that many sessions do not come
 back in step. All attempts of a series share one budget, in seconds of outage. A handshake is no success: the series
 ends, and with it the growing of the pauses, only with a connection that has lasted `STABLE_AFTER` seconds and has done
-something. After `QUICK_LOSSES` losses in a row of connections that did not, it is given up as "flapping". Where another
-provider can take over, there is one attempt only.
+something, or has lasted `LASTING` seconds. After `QUICK_LOSSES` losses in a row of connections that did not, it is
+given up as "flapping". Where another provider can take over, there is one attempt only.
 """
 
 from __future__ import annotations
@@ -16,10 +16,21 @@ import msgspec
 
 from voxengine.errors import RateLimitError, VoiceEngineError
 
-__all__ = ["QUICK_LOSSES", "STABLE_AFTER", "Attempt", "GiveUp", "Recovery", "Step", "code_of"]
+__all__ = [
+    "LASTING",
+    "QUICK_LOSSES",
+    "STABLE_AFTER",
+    "Attempt",
+    "GiveUp",
+    "Recovery",
+    "Step",
+    "code_of",
+]
 
 #: Seconds that a connection has to last, and do something in, to count as one that works.
 STABLE_AFTER = 5.0
+#: Seconds after which it counts as one that works although nobody has said anything.
+LASTING = 300.0
 #: Losses in a row of connections that did not, after which no more is tried.
 QUICK_LOSSES = 5
 #: Seconds that an outage may last where the same provider is not tried again, but others are.
@@ -78,7 +89,7 @@ class Recovery:
 
     def lost(self, now: float, worked: bool, code: str, reason: str, retryable: bool) -> Step:
         """It was lost. `worked`: something of the conversation had come over it."""
-        if worked and now - self._up_since >= STABLE_AFTER:
+        if now - self._up_since >= (STABLE_AFTER if worked else LASTING):
             self._begin()
         else:
             self._quick += 1

@@ -12,7 +12,7 @@ counted.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.level import first_audible_ms
@@ -28,6 +28,8 @@ LIMIT_MS = 30_000.0
 PIECE_MS = 100.0
 #: What lies so shortly before the first sound belongs to it.
 _LEAD_MS = 300.0
+#: So much that is loud may be a noise.
+_UNHEARD_MS = 200.0
 #: Frames that may come before what is too old is let go of: that is done for all of them at once.
 _TRIM_AFTER = 16
 #: Bytes of one that is too large to be among them.
@@ -35,12 +37,28 @@ _LARGE = 16_000
 #: So much later at the latest it is told that somebody spoke.
 _TOLD_AFTER_MS = 3000.0
 
+#: By encoding, where to look for how loud a frame is, and the bytes there of what is below about -42 dB of full scale:
+#: of 16 bit the upper halves of some samples, of G.711 some of the codes.
+_QUIET: dict[str, tuple[int, int, bytes]] = {
+    "pcm16": (1, 32, b"\x00\xff"),
+    "g711_ulaw": (0, 16, bytes(c for c in range(256) if (~c & 0x7F) < 0x18)),
+    "g711_alaw": (0, 16, bytes(c for c in range(256) if ((c ^ 0x55) & 0x7F) < 0x10)),
+}
+
+
+def _is_loud(frame: bytes, encoding: str) -> bool:
+    """A quick look, which may miss a single click. It is taken of every frame."""
+    begin, step, quiet = _QUIET[encoding]
+    return bool(frame[begin::step].strip(quiet))
+
 
 class TurnAudio:
     """Keeps the end of the stream of the user's audio; positions are bytes since its beginning.
 
     `always` holds the audio of all that is not a turn yet, up to the limit: for a provider that does not tell when
-    speech begins.
+    speech begins. `silent_ms` says for how long a provider that owes us something has shown no sign of life: what was
+    said since then it may not have heard. `on_unheard` is called, every few seconds at most, when there was
+    something loud for a while that the provider did not tell of.
     """
 
     __slots__ = (
@@ -53,11 +71,15 @@ class TurnAudio:
         "_limit_ms",
         "_marks",
         "_max",
+        "_on_unheard",
         "_open_from",
         "_origin",
         "_pre_roll",
         "_pre_roll_ms",
+        "_reported_until",
+        "_silent_ms",
         "_start",
+        "_unheard",
         "always",
         "frames",
         "lost_ms",
@@ -71,8 +93,14 @@ class TurnAudio:
         always: bool = False,
         pre_roll_ms: float = PRE_ROLL_MS,
         limit_ms: float = LIMIT_MS,
+        silent_ms: Callable[[], float] = lambda: 0.0,
+        on_unheard: Callable[[], None] = lambda: None,
     ) -> None:
         self.always = always
+        self._silent_ms = silent_ms
+        self._on_unheard = on_unheard
+        #: Bytes that were loud, and were let go of although nobody had told of them; and up to where that is reported.
+        self._unheard = self._reported_until = 0
         self._format = format
         self._pre_roll_ms, self._limit_ms = pre_roll_ms, limit_ms
         self._pre_roll = format.n_bytes(pre_roll_ms)
@@ -113,12 +141,37 @@ class TurnAudio:
         held = self._held
         for i in range(self.room - _TRIM_AFTER, len(frames)):
             held += len(frames[i])
-        while held > self._limit:
-            n = len(frames.popleft())
-            held -= n
-            self._start += n
+        if held > self._limit:
+            held = self._let_go(held)
         self._held = held
         self.room = len(frames) + _TRIM_AFTER
+
+    def _let_go(self, held: int) -> int:
+        """Drop what is too old; returns what is still held."""
+        frames, limit = self.frames, self._limit
+        if limit < self._max:
+            limit = min(self._max, limit + self._format.n_bytes(self._silent_ms()))
+        # What is loud may be speech that is yet to be told of.
+        patience = min(self._max, limit + self._format.n_bytes(_TOLD_AFTER_MS))
+        while held > limit:
+            untold = self._untold()
+            if untold and held <= patience:
+                break
+            n = len(frames.popleft())
+            if untold:
+                self._unheard += n
+            held -= n
+            self._start += n
+        if self._unheard > self._format.n_bytes(_UNHEARD_MS):
+            self._unheard = 0
+            if self._start >= self._reported_until:
+                self._reported_until = self._start + self._format.n_bytes(_TOLD_AFTER_MS)
+                self._on_unheard()
+        return held
+
+    def _untold(self) -> bool:
+        """Whether the oldest frame may be speech that is yet to be told of."""
+        return self._start >= self._open_from and _is_loud(self.frames[0], self._format.encoding)
 
     def change_format(self, format: AudioFormat) -> None:
         """What is pushed from here on has another format. What is held is converted, all places with it.
@@ -174,6 +227,7 @@ class TurnAudio:
             end = min(self._end, self._at(audio_ms))
         self._committed = None
         self._open_from = max(self._open_from, end)
+        self._unheard = 0
         self._update()
 
     def commit(self, place: int | None = None) -> None:
@@ -201,12 +255,21 @@ class TurnAudio:
 
     # -- an outage, and its end
 
+    @property
+    def last_heard(self) -> int:
+        """Up to where the provider has surely heard the user, by its last sign of life."""
+        self.trim()
+        return max(self._start, self._end - self._format.n_bytes(self._silent_ms()))
+
     def away(self, since: int | None = None) -> None:
-        """From here on nobody listens, or has not since this place."""
+        """From here on nobody listens, or has not since this place: nothing after it is let go of."""
+        if since is not None:
+            # Before anything is let go of that was heard once, and is needed again.
+            self._away_from, self._heard_at = since, None
         self._update()
         self._heard_at = None
         if self._away_from is None:
-            self._away_from = self._end if since is None else since
+            self._away_from = self._end
             self._update()
 
     def begin(self) -> int:
@@ -219,14 +282,31 @@ class TurnAudio:
         since = self._end if self._away_from is None else self._away_from
         first = min(self._marks.values(), default=since)
         self.lost_ms = self._format.duration_ms(max(0, self._start - first))
-        if self._marks:
-            begin = max(first, self._start)
-        else:
-            earliest = self._open_from if self.always else since - self._pre_roll
-            begin = self._first_sound(max(earliest, self._open_from, self._start))
+        # Without a turn: of what is held, also for being loud, and was not told of yet.
+        begin = max(first if self._marks else self._open_from, self._start)
+        if not self._marks:
+            begin = self._first_sound(begin)
         self._origin = begin
         self._committed = None
         return begin
+
+    @property
+    def origin(self) -> int:
+        """The place that is millisecond 0 of the present connection."""
+        return self._origin
+
+    @property
+    def here(self) -> int:
+        """The place at which the stream is."""
+        self.trim()
+        return self._end
+
+    def heard_from(self, place: int) -> None:
+        """Another connection has heard everything from this place on, which is its millisecond 0."""
+        self._update()
+        self._origin = place
+        self._committed = self._away_from = self._heard_at = None
+        self._update()
 
     def replayed(self) -> None:
         """All of it was sent; somebody listens again, but has yet to tell what was said."""
@@ -286,6 +366,8 @@ class TurnAudio:
         first = min(first, self._end - self._pre_roll)
         frames = self.frames
         while frames and self._start + len(frames[0]) <= first:
+            if self._untold():
+                break
             n = len(frames.popleft())
             self._held -= n
             self._start += n

@@ -49,6 +49,8 @@ class Reply:
     asked_again: bool = False
     #: The provider would not give it: another one is asked for it.
     refused: bool = False
+    #: Another provider was to be asked because this one is silent; that is not done twice.
+    given_up: bool = False
     #: When it ended, and whether it ended well.
     ended_at: float = 0.0
     failed: bool = False
@@ -118,9 +120,10 @@ class Replies:
     ) -> Reply:
         """A reply is due."""
         self.stop_next = False
+        in_doubt = self.to_stop > 0
         if not ours:
             self.to_stop = 0
-        self.current = Reply(turn_id=turn_id, ours=ours, asked=asked, in_doubt=self.to_stop > 0)
+        self.current = Reply(turn_id=turn_id, ours=ours, asked=asked, in_doubt=in_doubt)
         return self.current
 
     def carry(self) -> Replies:

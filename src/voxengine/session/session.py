@@ -33,6 +33,7 @@ from voxengine.events import (
     ResponseCompleted,
     ResponseStarted,
     SessionUpdated,
+    StateChanged,
     SystemWarning,
     TranscriptCompleted,
     TurnDetected,
@@ -45,6 +46,7 @@ from voxengine.session.chain import Chain
 from voxengine.session.continuity import Change, Continuity
 from voxengine.session.core import CoreOptions, SessionCore
 from voxengine.session.effects import PASS, Command
+from voxengine.session.hedging import Hedge, Places
 from voxengine.session.ledger import Ledger
 from voxengine.session.leg import CLOSE_BUDGET, Leg
 from voxengine.session.modes import HIDDEN
@@ -116,7 +118,7 @@ class Session:
             ),
             text_only=config.modalities == ["text"],
             manual_turns=config.turn_detection == "none",
-            recovers=config.reconnect_timeout > 0 or bool(config.fallback),
+            recovers=config.reconnect_timeout > 0 or bool(config.fallback or config.hedge),
             failover_after=config.failover_after if config.fallback else None,
             rotation_margin=config.rotation_margin,
             metrics=config.mode == "big",
@@ -125,7 +127,9 @@ class Session:
         )
         self.core = SessionCore(conversation, options, PlayoutClock(config.output_latency_ms))
         #: The user's audio that may be needed again.
-        self._audio = TurnAudio(config.input_format)
+        self._audio = TurnAudio(
+            config.input_format, silent_ms=self._silent_ms, on_unheard=self._unheard
+        )
         self._uplink = Uplink(
             self._audio,
             config.input_format,
@@ -137,6 +141,7 @@ class Session:
         self._line = Continuity(
             self, Recovery(config.reconnect_timeout, jitter), Chain(config), self._time
         )
+        self._hedge = Hedge(self, self._time)
         self._hands = Performer(
             self.core,
             clock,
@@ -146,6 +151,7 @@ class Session:
             show=self.show,
             rotate=self._line.rotate,
             fail_over=self._line.fail_over,
+            hedge=self._hedge,
             instructions=lambda: self.config.instructions,
         )
         self.apply = self._hands.apply
@@ -200,6 +206,7 @@ class Session:
         if switched is not None:
             self.show(switched)
         self._bill.begin()
+        self._hedge.begin(self.config)
 
     async def reopen(self, config: VoiceEngineConfig) -> None:
         """Go on after the connection was given up, with this configuration or its fallbacks.
@@ -218,6 +225,7 @@ class Session:
         self._attach(leg)
         if switched is not None:
             self.show(switched)
+        self._hedge.begin(self.config)
         if old is not None:
             await self._line.leave(old)
 
@@ -270,6 +278,7 @@ class Session:
         else:
             self._use(config)
             self._attach(leg)
+        self._hedge.begin(config)
         if old is not None:
             await self._line.leave(old)
 
@@ -292,7 +301,7 @@ class Session:
         """Disconnect, stop the tools, end the conversation. May be called again."""
         leg, self._hands.leg = self._hands.leg, None
         self._uplink.sink = None
-        leaving = self._line.close() | self._bill.close()
+        leaving = self._hedge.close() | self._line.close() | self._bill.close()
         try:
             if leg is not None:
                 await leg.close()
@@ -367,7 +376,8 @@ class Session:
         """What of the log can be told to it: without what will be replayed."""
         if leg.provider.capabilities.history == "none":
             return ()
-        return tellable(self.conversation, turns.to_hear(self.core) if len(self._audio) else ())
+        hear = turns.to_hear(self.core, leg.provider.capabilities) if len(self._audio) else ()
+        return tellable(self.conversation, hear)
 
     def _attach(self, leg: Leg) -> None:
         self._tell_the_rest(leg)
@@ -403,8 +413,16 @@ class Session:
             self._use(change.config)
         if self._late:
             leg.outbox.put(partial(leg.provider.update_session, **self._late))
-        self._tell_the_rest(leg)
+        outage = not self.core.connected
+        if not outage:
+            audio.away(audio.last_heard)
+            if change is not None:
+                self.apply(fx.HandOver(failed=change.why == "failover"))
+        told = self._tell_the_rest(leg)
         self._put_to_work(leg)
+        hear = turns.to_hear(self.core, leg.provider.capabilities)
+        for item_id in self.core.kept.keys() - set(hear):
+            audio.forget(item_id)  # the other is told what was said
         begin = self._hands.replay_from = audio.begin()
         self._uplink.sink = leg  # unless there is something to be replayed first
         switched = None
@@ -427,14 +445,82 @@ class Session:
                 items=len(leg.told),
                 audio_ms=audio.ms_from(begin),
                 audio_lost_ms=audio.lost_ms,
+                outage=outage,
                 switched=switched,
                 manual_turns=None if change is None else self.config.turn_detection == "none",
             )
         )
         self._listen_as_needed(leg)
         if self._uplink.sink is leg:
-            audio.replayed()
+            if told and leg.provider.capabilities.history == "before_audio":
+                self._hands.perform([fx.Replay()])  # of what comes until it was told
+            else:
+                audio.replayed()
         self._line.settled()
+
+    # -- a second one that hears the user as well
+
+    def second(self, config: VoiceEngineConfig) -> Leg:
+        """A hidden leg, which is not open yet."""
+        leg = self._leg(config, hidden=True)
+        self.ledger.begin(leg.name, leg.provider.capabilities.on_device)
+        return leg
+
+    def listen_too(self, leg: Leg | None) -> int:
+        """Send it the user's audio as well (None: nobody but the one at work); the place where it begins to hear."""
+        self._uplink.second = leg
+        return self._audio.here
+
+    def change_places(self, leg: Leg, config: VoiceEngineConfig, places: Places) -> int:
+        """Go on with the one that was hidden; the place where the one before began to hear the user."""
+        old, previous, origin = self._hands.leg, self.config, self._audio.origin
+        lost = old is None or old.lost is not None
+        if lost:
+            self._line.failover.give_up(places.code)
+        self._line.replaced()
+        self._use(config)
+        self._put_to_work(leg)
+        if old is not None:
+            old.hidden = True
+        self._uplink.second = None if lost else old
+        self._uplink.sink = leg
+        self._audio.heard_from(places.place)
+        change = Change(config, places.why, places.code)
+        self.apply(
+            fx.HedgeTookOver(
+                provider=leg.name,
+                capabilities=leg.provider.capabilities,
+                switched=self._told_of(leg, change, previous, 1),
+                opened_at=leg.opened_at,
+                manual_turns=config.turn_detection == "none",
+                aliases=places.aliases,
+                speaking=places.speaking,
+                answers=places.answers,
+            )
+        )
+        if lost and old is not None:
+            self._line.retire(old)
+            self._line.failover.settled()
+        self._line.settled()
+        return origin
+
+    def replace_lost(self, leg: Leg, config: VoiceEngineConfig, code: str) -> None:
+        """Go on with another that is open, instead of the one that is lost; it has not heard the user."""
+        old = self._hands.leg
+        attempts, outage_ms = self._line.overtake() if self._line.busy else (1, 0.0)
+        self._line.failover.give_up(code)
+        self.take_over(leg, code, attempts, outage_ms, Change(config, "failover", code))
+        if old is not None:
+            self._line.retire(old)
+        self._line.failover.settled()
+
+    def feed(self, leg: Leg, event: ProviderEvent) -> None:
+        """An event that was kept."""
+        self._receive(leg, event)
+
+    def retire(self, leg: Leg) -> None:
+        """Close a leg that is not needed any more."""
+        self._line.retire(leg)
 
     def _put_to_work(self, leg: Leg) -> None:
         old, self._hands.leg = self._hands.leg, leg
@@ -444,6 +530,7 @@ class Session:
         leg.next_chunk, leg.next_words = self.core.next_chunk, self.core.next_words
         leg.publish = self._publish
         self.ledger.begin(leg.name, leg.provider.capabilities.on_device)
+        self._hedge.works(leg)
         self._listen_as_needed(leg)
 
     def _listen_as_needed(self, leg: Leg) -> None:
@@ -484,8 +571,29 @@ class Session:
             **leg.provider.meta(),
         )
 
+    def _silent_ms(self) -> float:
+        """For how long a provider that owes us an answer has shown no sign of life."""
+        core, now = self.core, self._time()
+        if core.replies.in_flight is None or not core.connected:
+            return 0.0
+        core.book(now)  # the audio path tells of nothing but by this
+        return max(0.0, (now - core.last_activity) * 1000)
+
+    def _unheard(self) -> None:
+        """The user may have said something, and the provider has not told of it."""
+        leg = self._hands.leg
+        if (
+            leg is not None
+            and self.core.connected
+            and self.core.quiet
+            and leg.provider.capabilities.vad_events
+        ):
+            words = f"the user may have spoken, and provider {leg.name!r} has not told of it"
+            self.show(SystemWarning(code="speech_not_heard", message=words, **leg.provider.meta()))
+
     def apologise(self) -> None:
-        """Tell the user that nobody is left."""
+        """Nobody is left: tell the user."""
+        self._hedge.close()
         self.announce(self.config.apology)
 
     def announce(self, what: SentenceLike) -> None:
@@ -505,13 +613,13 @@ class Session:
             command = words_of(sentence, format)
         self.apply(command)
 
-    def _tell_the_rest(self, leg: Leg) -> None:
-        """What was added to the log since it was told, and what it cannot be told."""
+    def _tell_the_rest(self, leg: Leg) -> bool:
+        """What was added to the log since it was told, and what it cannot be told. Whether there was anything."""
         provider = leg.provider
         if provider.resumed:
             leg.told.clear()
             leg.left_out.clear()
-            return
+            return False
         if provider.capabilities.history in ("items", "before_audio"):
             known = leg.told | leg.left_out
             new = [i for i in self._tellable(leg) if i.id not in known]
@@ -519,9 +627,11 @@ class Session:
             leg.knows(rest)
             if rest.told:
                 leg.outbox.put(lambda: provider.add_conversation_history(rest.told))
-        elif provider.capabilities.history == "none" and (n := len(tellable(self.conversation))):
+            return bool(rest.told)
+        if provider.capabilities.history == "none" and (n := len(tellable(self.conversation))):
             words = f"provider {leg.name!r} takes no earlier conversation; {n} items are not told"
             self.show(SystemWarning(code="history_not_carried", message=words, **provider.meta()))
+        return False
 
     # -- in
 
@@ -544,6 +654,7 @@ class Session:
         leg = self._hands.leg
         waits: list[Awaitable[Any]] = []
         self.apply(command, waits)
+        self._hedge.asked(command)
         if leg is None or not waits:
             return
         try:
@@ -573,6 +684,7 @@ class Session:
             self._settings.update({k: v for k, v in settings.items() if k not in kept})
             self._late.update(settings)
             self.config = self.config.with_changes(**kept)
+            self._hedge.update(settings, kept)
 
         await self.call(change)
 
@@ -581,6 +693,7 @@ class Session:
 
         def commit(leg: Leg) -> Awaitable[None]:
             self._audio.commit()
+            self._hedge.commit()
             return leg.commit_audio()
 
         await self.call(commit)
@@ -588,6 +701,7 @@ class Session:
     async def clear_audio(self) -> None:
         """Throw away the user's audio that is not a turn yet."""
         self._audio.clear()
+        self._hedge.clear()
         await self.call(Leg.clear_audio)
 
     async def recovered(self) -> None:
@@ -625,14 +739,14 @@ class Session:
     def _receive(self, leg: Leg, event: ProviderEvent) -> None:
         kind = type(event)
         at_work = self._hands.leg
+        hedge = self._hedge
         if leg.retired or (leg is not at_work and (leg.hidden or at_work is not None)):
-            # One that is about to take over, or that was replaced: of the conversation it has nothing to say.
-            if kind is UsageUpdated:
-                self.ledger.add(event)  # type: ignore[arg-type]
-                self.show(event)
-            elif kind in _ABOUT_CONNECTION and not (leg.hidden or leg.retired):
-                self.show(event)
+            self._receive_hidden(leg, event)
             return
+        if hedge.on and hedge.mutes(event):
+            return
+        # Before the core takes the loss for the last sign of life.
+        heard = self._audio.last_heard if kind is ConnectionLost else None
         effects = self.core.apply(event, self._time())
         if effects is PASS:
             self._publish(event)
@@ -643,18 +757,31 @@ class Session:
         if kind is ConnectionLost:
             # Before anybody hears of it, so that whatever they do then is done as in an outage.
             self._uplink.sink = None
-            self._audio.away()
+            self._audio.away(heard)
         self._hands.perform(effects)
+        if hedge.on:
+            hedge.noticed(event, effects)
         if kind in _WORK:
             if not leg.worked:
                 leg.worked = True
                 self._line.failover.worked()
         elif kind is ConnectionLost:
             leg.outbox.close()
-            if self.core.recovering and leg is self._hands.leg:
+            at_work = self._hands.leg
+            if self.core.recovering and leg is at_work and not hedge.replaces(event):  # type: ignore[arg-type]
                 self._line.lost(leg, event)  # type: ignore[arg-type]
         elif kind is SessionUpdated:
             self._listen_as_needed(leg)
+
+    def _receive_hidden(self, leg: Leg, event: ProviderEvent) -> None:
+        """Of one that is about to take over, or was replaced, the conversation needs nothing; a second one may win."""
+        if type(event) is UsageUpdated:
+            self.ledger.add(event)
+            self.show(event)
+        elif type(event) in _ABOUT_CONNECTION and not (leg.hidden or leg.retired):
+            self.show(event)
+        elif leg is self._hedge.leg:
+            self._hedge.heard(event)
 
     # -- out
 
@@ -669,3 +796,5 @@ class Session:
             self._publish(event)
         if type(event) is UsageUpdated:
             self._bill.reported(event)
+        elif type(event) is StateChanged and self._hedge.on:
+            self._hedge.look()

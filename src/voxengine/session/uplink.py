@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from voxengine.audio.formats import AudioFormat, check_audio
 from voxengine.errors import AudioError, ConnectionError
@@ -30,6 +31,7 @@ class Uplink:
         "_nobody",
         "_push",
         "_sample",
+        "_second",
         "_sink",
     )
 
@@ -46,6 +48,7 @@ class Uplink:
         self._nobody = nobody
         self._loss_follows = loss_follows
         self._sink: Leg | None = None
+        self._second: Leg | None = None
         #: The short way, where there is one: a function of the provider.
         self._push: Callable[[bytes], None] | None = None
         self.format = format
@@ -68,7 +71,21 @@ class Uplink:
     @sink.setter
     def sink(self, leg: Leg | None) -> None:
         self._sink = leg
-        self._push = leg.direct if leg is not None else None
+        self._update()
+
+    @property
+    def second(self) -> Leg | None:
+        """Who hears the user as well. If audio does not reach it, the first one is not troubled."""
+        return self._second
+
+    @second.setter
+    def second(self, leg: Leg | None) -> None:
+        self._second = leg
+        self._update()
+
+    def _update(self) -> None:
+        sink = self._sink
+        self._push = sink.direct if sink is not None and self._second is None else None
 
     def take(self, audio: bytes) -> Awaitable[None] | None:
         """Pass on what the microphone heard. During an outage it is kept.
@@ -106,6 +123,8 @@ class Uplink:
         if not audio:
             return None
         self._audio.push(audio)
+        if self._second is not None:
+            _send_too(self._second, audio)
         if sink is None:
             return None
         try:
@@ -125,3 +144,8 @@ class Uplink:
         # It is kept; if the connection is gone, we are about to hear of that.
         if sink is None or not self._loss_follows(sink, failure):
             raise failure
+
+
+def _send_too(leg: Leg, audio: bytes) -> None:
+    """Send it in its turn, and let nobody wait for it. One that is lost is replaced by whoever holds it."""
+    leg.outbox.put(partial(leg.send_audio, audio), quiet=True)

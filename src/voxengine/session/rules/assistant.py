@@ -124,6 +124,13 @@ def response_cancelled(core: SessionCore, event: ev.ResponseCancelled) -> None:
         return
     finish(core, reply, "incomplete")
     core.out.append(with_fields(event, response_id=reply.id))
+    meant = not reply.in_doubt or reply.asked_again or core.user_speaking
+    if not (meant or reply.items or reply.open_calls):
+        # It was another that was to be stopped.
+        core.request(fx.CreateResponse(turn_id=reply.turn_id))
+        if core.replies.current is not None:
+            core.replies.current.asked_again = True
+        return
     after(core, reply)
 
 

@@ -88,7 +88,7 @@ def close(core: SessionCore, command: fx.Close) -> None:
     """The end. Nothing is applied after it."""
     injecting.end(core)
     cutting.cut(core, "request", tell_provider=False)
-    user.drop_turn(core)
+    user.drop_turns(core)
     core.connected = core.recovering = False
     core.user_speaking = False
     core.clear_timer("response", "stall", "playout", "rotation", "overdue")

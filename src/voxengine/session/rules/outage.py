@@ -37,7 +37,7 @@ def begin(core: SessionCore, why: str = LOST) -> None:
             core.emit(ev.ResponseCompleted, response_id=reply.id)
             turns.settle(core)
             return
-        _break_off(core, reply, why)
+        break_off(core, reply, why)
     follows = core.now - reply.ended_at <= assistant.LOSS_FOLLOWS
     if reply.state is ReplyState.DONE and reply.failed and follows and not reply.open_calls:
         owe(core, reply)
@@ -51,15 +51,16 @@ def owe(core: SessionCore, reply: Reply) -> None:
     ).awaits_continuation = reply.had_calls
 
 
-def hand_over(core: SessionCore, failed: bool) -> None:
+def hand_over(core: SessionCore, command: fx.HandOver) -> None:
     """Another provider takes over from one that is still there. What was received and is complete goes on playing.
 
     An answer that nobody has heard a word of is owed by the other, as is one whose tools are running. One that is
     being heard ends here, unless the provider has `failed`: then the other is to say the rest.
     """
     core.clear_timer("response", "stall", "rotation", "overdue")
+    core.connected, core.recovering = False, True
     reply = core.replies.open
-    if reply is None or failed or reply.open_calls or reply.had_calls:
+    if reply is None or command.failed or reply.open_calls or reply.had_calls:
         begin(core, "another provider took over")
         return
     items = [i for i in map(core.conversation.get, reply.items) if i is not None]
@@ -70,22 +71,18 @@ def hand_over(core: SessionCore, failed: bool) -> None:
         else:
             owe(core, reply)
     elif reply.state is ReplyState.ACTIVE:
-        _break_off(core, reply, "", cancelled="switched")
+        break_off(core, reply, "", cancelled="switched")
         owe(core, reply)
 
 
 def reattached(core: SessionCore, command: fx.Reattached) -> None:
     """Another connection is there."""
-    planned = command.reason == "rotation"
-    outage = not core.connected
-    if not (outage or planned):
-        switched = command.switched
-        hand_over(core, failed=switched is not None and switched.reason == "failover")
+    outage = command.outage
     core.replies = core.replies.carry()
     if command.manual_turns is not None:
         core.manual_turns = command.manual_turns
     core.begin_leg(command)
-    if outage or planned:
+    if outage or command.switched is None:
         core.emit(
             ev.ConnectionRestored,
             reason=command.reason,
@@ -110,7 +107,15 @@ def reattached(core: SessionCore, command: fx.Reattached) -> None:
         _hear_again(core, reply)
         return
     if reply is not None and (reply.state is ReplyState.DUE or command.resumed):
-        _ask_again(core, reply, untold=command.resumed or core.capabilities.history == "none")
+        untold = command.resumed or core.capabilities.history == "none"
+        by_itself = core.capabilities.auto_response and not core.manual_turns
+        if by_itself and core.reopened and reply.turn_id and not reply.awaits_continuation:
+            # What is heard again was said before or after it: each is answered, one after the other.
+            _let_go(core, reply)
+            core.replies.pending = fx.CreateResponse(turn_id=reply.turn_id, overtaken=True)
+            core.expect(ours=False)
+        else:
+            ask_again(core, reply, untold=untold)
     elif reply is None:
         assistant.ask_pending(core)
     if command.audio_ms:
@@ -120,7 +125,7 @@ def reattached(core: SessionCore, command: fx.Reattached) -> None:
 def gave_up(core: SessionCore, command: fx.GaveUp) -> None:
     """There will be none."""
     unplug(core, LOST)
-    user.drop_turn(core)
+    user.drop_turns(core)
     words = f"{core.provider}: the connection was lost and could not be restored: {command.reason}"
     core.emit(ev.ErrorGeneral, code=command.code, error=words, recoverable=False)
     core.emit(ev.ConnectionFailed, code=command.code, error=words, retryable=False)
@@ -134,7 +139,7 @@ def unplug(core: SessionCore, why: str) -> None:
     tools.call_off_all(core, "connection", tell_provider=False)
     if reply is not None:
         if reply.state is ReplyState.ACTIVE:
-            _break_off(core, reply, why)
+            break_off(core, reply, why)
         core.replies.withdraw(reply)
     core.replies.pending = None
     core.replies.stop_next = False
@@ -144,7 +149,7 @@ def unplug(core: SessionCore, why: str) -> None:
     core.clear_timer("response", "stall", "rotation", "overdue")
 
 
-def _break_off(core: SessionCore, reply: Reply, why: str, cancelled: str = "") -> None:
+def break_off(core: SessionCore, reply: Reply, why: str, cancelled: str = "") -> None:
     """No more of this reply will come. Of what has come, the words stay that are heard.
 
     That is an error, unless it was `cancelled` for a reason.
@@ -174,14 +179,14 @@ def _hear_again(core: SessionCore, reply: Reply) -> None:
         core.expect(ours=False)
 
 
-def _ask_again(core: SessionCore, reply: Reply, untold: bool) -> None:
+def ask_again(core: SessionCore, reply: Reply, untold: bool) -> None:
     """The answer is owed to something that is known as text. `untold`: the provider does not know that."""
     turn = core.conversation.get(reply.turn_id)
     _let_go(core, reply)
     if isinstance(reply.asked, fx.Say):
         core.expect(ours=True, asked=reply.asked)
         core.out.append(fx.Speak(reply.asked.text))
-    elif untold and turn is not None and turn.text:
+    elif turn is not None and turn.text and (untold or core.asked_since(turn)):
         core.expect(ours=True)
         core.out.append(fx.SendText(turn.text, "user"))
     else:

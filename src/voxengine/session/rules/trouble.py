@@ -150,7 +150,9 @@ def _response_late(core: SessionCore) -> None:
         core.out.append(fx.RequestResponse())
         core.set_timer("response", core.options.response_timeout)
         return
-    if fail_over(core, "stalled", f"no response within {core.options.response_timeout:g} s"):
+    words = f"no response within {core.options.response_timeout:g} s"
+    if not reply.given_up and fail_over(core, "stalled", words):
+        reply.given_up = True
         core.set_timer("response", core.options.response_timeout)  # unless that comes to something
         return
     _give_up(
@@ -182,7 +184,10 @@ def _maybe_stalled(core: SessionCore) -> None:
         core.set_timer("stall", max(deadline - core.now, playing))
     elif reply.implied:
         _end_implied(core, reply)
-    elif fail_over(core, "stalled", f"the answer paused for {core.options.stall_timeout:g} s"):
+    elif not reply.given_up and fail_over(
+        core, "stalled", f"the answer paused for {core.options.stall_timeout:g} s"
+    ):
+        reply.given_up = True
         core.set_timer("stall", core.options.stall_timeout)  # unless that comes to something
     else:
         _give_up(

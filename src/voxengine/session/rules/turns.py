@@ -12,6 +12,7 @@ from voxengine.conversation import Item
 from voxengine.session import effects as fx
 
 if TYPE_CHECKING:
+    from voxengine.providers.capabilities import Capabilities
     from voxengine.session.core import SessionCore
 
 #: Turns that may be unsettled at a time. Where nobody answers, only a transcript settles one, and that may not come.
@@ -54,7 +55,7 @@ def unsettle(core: SessionCore) -> None:
 
 def release(core: SessionCore) -> None:
     """Let go of the audio of what is settled."""
-    for item_id in [i for i in core.kept if _is_settled(core, i)]:
+    for item_id in [i for i in core.kept if _is_settled(core, i, core.capabilities)]:
         del core.kept[item_id]
         core.out.append(fx.ForgetAudio(item_id))
 
@@ -66,9 +67,10 @@ def drop(core: SessionCore) -> None:
     core.reopened.clear()
 
 
-def to_hear(core: SessionCore) -> list[str]:
-    """The items whose audio another connection would have to hear, in order."""
-    return [i for i in core.kept if not _is_settled(core, i)]
+def to_hear(core: SessionCore, capabilities: Capabilities | None = None) -> list[str]:
+    """The items whose audio a connection of these capabilities (by default, as now) would have to hear, in order."""
+    can = capabilities or core.capabilities
+    return [i for i in core.kept if not _is_settled(core, i, can)]
 
 
 def reopen(core: SessionCore) -> None:
@@ -95,13 +97,13 @@ def our_id(core: SessionCore, item_id: str | None, begins: bool = False) -> str 
     return core.our_id(item_id)
 
 
-def _is_settled(core: SessionCore, item_id: str) -> bool:
+def _is_settled(core: SessionCore, item_id: str, can: Capabilities) -> bool:
     item = core.conversation.get(item_id)
     if item is None:
         return True
     if item.status == "in_progress":
         return False
-    if item_id in core.transcribed and core.capabilities.history != "none":
+    if item_id in core.transcribed and can.history != "none":
         return True
     settled_at = core.kept[item_id]
     return settled_at is not None and settled_at <= core.now

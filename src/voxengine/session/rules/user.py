@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from voxengine import events as ev
@@ -120,9 +121,9 @@ def transcript_failed(core: SessionCore, event: ev.TranscriptFailed) -> None:
     core.out.append(with_fields(event, item_id=item.id))
 
 
-def give_up_transcripts(core: SessionCore, why: str) -> None:
-    """Of turns that no connection hears again, nobody will write down any more what was said."""
-    for item_id in [i for i in core.unwritten if i not in core.reopened]:
+def give_up_transcripts(core: SessionCore, why: str, but: Collection[str] = ()) -> None:
+    """Nobody will write down what was said in turns that no connection hears again, `but` for these."""
+    for item_id in [i for i in core.unwritten if i not in core.reopened and i not in but]:
         del core.unwritten[item_id]
         item = core.conversation.get(item_id)
         if item is None:
@@ -164,6 +165,15 @@ def drop_turn(core: SessionCore) -> None:
     item = core.conversation.get(core.turn_id)
     _forget_if_empty(core, item)
     end_turn(core)
+
+
+def drop_turns(core: SessionCore) -> None:
+    """As `drop_turn`, of all of the user's that are open."""
+    for item in core.conversation.items:
+        if item.role == "user" and item.status == "in_progress":
+            _forget_if_empty(core, item)
+            item.status = "completed"
+            core.conversation.changed(item)
 
 
 def _forget_if_empty(core: SessionCore, item: Item | None) -> None:
