@@ -28,7 +28,7 @@ from chaos.run import run
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--runs", type=int, default=2000, help="how many calls")
+    parser.add_argument("--runs", type=int, help="how many calls (by default 500)")
     parser.add_argument("--first", type=int, default=0, help="the number of the first of them")
     parser.add_argument(
         "--seed", type=int, help="only the call of this number, with all that happens in it"
@@ -45,8 +45,7 @@ def main() -> int:
     parser.add_argument(
         "--kills",
         type=int,
-        default=50,
-        help="how often a vendor is killed in each way, in the second part; 0 leaves that part out",
+        help="how often a vendor is killed in each way, in the second part (by default 10, and 0 where --runs is given)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("out/chaos.json"), help="where the JSON goes"
@@ -77,7 +76,11 @@ def _one(plan: Plan) -> int:
 
 
 def _many(arguments: argparse.Namespace) -> int:
-    seeds = range(arguments.first, arguments.first + arguments.runs)
+    runs = 500 if arguments.runs is None else arguments.runs
+    kills = arguments.kills
+    if kills is None:
+        kills = 10 if arguments.runs is None else 0
+    seeds = range(arguments.first, arguments.first + runs)
     with _progress("calls", len(seeds)) as done:
         began = time.monotonic()
         outcomes = run_many(
@@ -88,9 +91,9 @@ def _many(arguments: argparse.Namespace) -> int:
         )
         found = figures(outcomes, began)
     wrong: list[str] = []
-    if arguments.kills:
-        with _progress("vendors killed", 2 * len(MOMENTS) * arguments.kills) as done:
-            found["real_sockets"] = report.hold(arguments.kills, done)
+    if kills:
+        with _progress("vendors killed", 2 * len(MOMENTS) * kills) as done:
+            found["real_sockets"] = report.hold(kills, done)
         wrong = report.failed(found["real_sockets"])
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(

@@ -47,6 +47,8 @@ _NOT_HEARD = ("lost", "audio_lost", "refused", "transcript_failed", "speech_not_
 #: It was told that there is no answer.
 _NO_ANSWER = (*_NOT_HEARD, "error", "answer_failed")
 
+#: Seconds for which what may be needed again is held at most, before its loss is told.
+_HELD = 35.0
 #: Seconds within which a provider may still tell that somebody has begun to speak, a stall included.
 _TOLD_WITHIN = 3.0
 
@@ -98,7 +100,7 @@ def _turns(verdict: Verdict, record: Record, conversation: Conversation) -> None
         until = _settled(record, said)
         if until is None:
             verdict.told["hung_up"] += 1
-        elif record.was_told(said.began, until, *_NOT_HEARD):
+        elif record.was_told(said.began, until + _HELD, *_NOT_HEARD):
             verdict.told["turns_not_heard"] += 1
         else:
             verdict.add("turns_lost", f"turn {said.number}: {' '.join(missing)}")
@@ -131,7 +133,7 @@ def _answers(verdict: Verdict, record: Record, conversation: Conversation) -> No
             # heard, and one answer is to both.
             verdict.told["spoke_into_the_answer"] += 1
             continue
-        if record.was_told(said.began, said.quiet, *_NO_ANSWER):
+        if record.was_told(said.began, said.quiet + _HELD, *_NO_ANSWER):
             verdict.told["turns_not_answered"] += 1
         else:
             verdict.add("turns_unanswered", f"turn {said.number}: {said.words}")

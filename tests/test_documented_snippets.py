@@ -42,6 +42,7 @@ from voxengine import (
 from voxengine.audio.signal import speak
 from voxengine.events import make_event
 from voxengine.providers import registry
+from voxengine.session.moments import When
 
 AUDIO = speak("hello", AudioFormat())
 
@@ -913,11 +914,11 @@ async def test_dynamic_switching() -> None:
             engines.append(self)
             return await super().connect()
 
-        async def switch_provider(self, name: str, config: Any = None) -> None:
+        async def switch_provider(self, name: str, config: Any = None, when: When = "now") -> None:
             # Some conversation, so that there is something to maintain.
             await self.send_text("Hi there")
             await asyncio.sleep(3)
-            await super().switch_provider(name, config)
+            await super().switch_provider(name, config, when)
 
     await run(
         """

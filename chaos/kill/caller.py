@@ -38,8 +38,8 @@ class Caller:
         self._words = bytearray()
         self._microphone: asyncio.Task[None] | None = None
         self._new = asyncio.Event()
-        #: When the frame with the last of what is said was handed over.
-        self.spoken_at = 0.0
+        #: When the frames of silence were handed over that followed what was said last.
+        self.silence: list[float] = []
         self.engine.on("*", self._noted)
 
     def _noted(self, event: Any) -> None:
@@ -82,8 +82,10 @@ class Caller:
             await asyncio.sleep(max(0.0, at - loop.time()))
             await self.engine.send_audio(frame + bytes(size - len(frame)))
             if frame:
-                self.spoken_at = loop.time()
+                self.silence.clear()
                 self._new.set()
+            else:
+                self.silence.append(loop.time())
 
     # -- the user
 

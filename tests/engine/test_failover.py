@@ -365,7 +365,7 @@ async def test_a_standby_that_is_lost_is_replaced_and_nobody_hears_of_it() -> No
     register_provider("backup", make)
     async with caller(warm_standby=True) as call:
         await asyncio.sleep(1)
-        assert [p.is_connected for p in made] == [True]
+        assert [bool(p.is_connected) for p in made] == [True]
         made[0].simulate_error("closed")
         await asyncio.sleep(10)
         assert [bool(p.is_connected) for p in made] == [False, True]

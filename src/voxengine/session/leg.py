@@ -137,6 +137,8 @@ class Leg:
                 code=code_of(error),
                 retryable=getattr(error, "retryable", False),
             )
+            if error is failure:
+                raise
             raise error from failure
         self._up = converter_for(self.config.input_format, self.provider.get_audio_format())
         self._tell(ConnectionEstablished)

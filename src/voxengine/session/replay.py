@@ -196,6 +196,7 @@ class TurnAudio:
         self.room = len(self.frames) + _TRIM_AFTER
         self._marks = {item_id: moved(place) for item_id, place in self._marks.items()}
         self._open_from, self._origin = moved(self._open_from), moved(self._origin)
+        self._reported_until = moved(self._reported_until)
         self._committed = None if self._committed is None else moved(self._committed)
         self._away_from = None if self._away_from is None else moved(self._away_from)
         self._heard_at = None if self._heard_at is None else moved(self._heard_at)
@@ -259,7 +260,7 @@ class TurnAudio:
     def last_heard(self) -> int:
         """Up to where the provider has surely heard the user, by its last sign of life."""
         self.trim()
-        return max(self._start, self._end - self._format.n_bytes(self._silent_ms()))
+        return max(0, self._end - self._format.n_bytes(self._silent_ms()))
 
     def away(self, since: int | None = None) -> None:
         """From here on nobody listens, or has not since this place: nothing after it is let go of."""
