@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument(
         "--kills",
         type=int,
-        help="how often a vendor is killed in each way, in the second part (by default 10, and 0 where --runs is given)",
+        help="how often a vendor is killed in each way, in the second part (by default 10; 0 where --runs is given)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("out/chaos.json"), help="where the JSON goes"

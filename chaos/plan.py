@@ -176,7 +176,9 @@ def draw(seed: int, emulated: float = 0.25) -> Plan:
 def _line(chance: random.Random, wire: bool, followed: bool) -> Line:
     faults = [_fault(chance, wire) for _ in range(chance.choice((0, 1, 1, 2, 2, 3)))]
     if followed and chance.random() < 0.3:
-        # It falls silent for ever, which only another can put right.
+        # It falls silent for ever, which only another can put right. A shorter silence in the same response would end
+        # that one, and what was to be sent in between would be missing.
+        faults = [fault for fault in faults if not fault.startswith("stall")]
         faults.append(
             f"stall:inf,response={chance.randint(1, 5)},after_chunks={chance.randint(0, 4)}"
         )

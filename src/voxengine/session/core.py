@@ -292,7 +292,9 @@ class SessionCore:
         self.set_timer("response", self.options.response_timeout)
         if self.options.failover_after is not None:
             self.set_timer("overdue", self.options.failover_after)
-        return self.replies.expect(self.turn_id, ours, asked)
+        reply = self.replies.expect(self.turn_id, ours, asked)
+        reply.due_at = self.now
+        return reply
 
     def asked_since(self, turn: Item) -> bool:
         """Whether the user has said something else after this: a provider answers what was said last."""

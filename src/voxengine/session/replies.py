@@ -45,6 +45,8 @@ class Reply:
     awaits_continuation: bool = False
     #: A response was to be stopped when this one was asked for: it may have been this one that was.
     in_doubt: bool = False
+    #: When it came to be due.
+    due_at: float = 0.0
     #: We have asked a second time for that.
     asked_again: bool = False
     #: The provider would not give it: another one is asked for it.
@@ -79,6 +81,8 @@ class Replies:
         self.current: Reply | None = None
         #: Asked for while another was under way, to be asked for again when that has ended.
         self.pending: CreateResponse | None = None
+        #: Two are due, and this is what the second answers.
+        self.next_turn: str | None = None
         self._known: OrderedDict[str, Reply] = OrderedDict()
         self.voided = Recent(self.MEMORY)
         #: A reply that the provider was to begin by itself, and that was called off before, will begin all the same;
@@ -120,6 +124,7 @@ class Replies:
     ) -> Reply:
         """A reply is due."""
         self.stop_next = False
+        self.next_turn = None
         in_doubt = self.to_stop > 0
         if not ours:
             self.to_stop = 0
@@ -130,6 +135,8 @@ class Replies:
         """What of them holds for another connection, where ids are counted anew."""
         carried = Replies()
         carried.current, carried.pending = self.current, self.pending
+        if self.next_turn is not None and carried.pending is None:
+            carried.pending = CreateResponse(turn_id=self.next_turn, overtaken=True)
         return carried
 
     def begin(self, response_id: str, turn_id: str | None) -> Reply:
@@ -138,7 +145,8 @@ class Replies:
         if reply is None or reply.state is not ReplyState.DUE:
             answered = earlier is not None and earlier.turn_id == turn_id and not earlier.had_calls
             # Whatever it answers, it is not a turn that has its answer; a transcript may yet tell.
-            reply = Reply(turn_id=None if answered else turn_id)
+            reply = Reply(turn_id=self.next_turn or (None if answered else turn_id))
+            self.next_turn = None
         reply.id = response_id
         reply.state = ReplyState.ACTIVE
         self.current = reply

@@ -9,11 +9,14 @@ from voxengine import events as ev
 from voxengine.conversation import Item
 from voxengine.session import effects as fx
 from voxengine.session.latency import TurnLatency
-from voxengine.session.replies import ReplyState
+from voxengine.session.replies import Reply, ReplyState
 from voxengine.session.rules import cutting, turns, with_fields
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
+
+#: Seconds within which what was sent may not have been there when the provider decided what it tells now.
+ROUND_TRIP = 0.3
 
 
 def speech_started(core: SessionCore, event: ev.VadSpeechStarted) -> None:
@@ -74,12 +77,21 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
     if core.replies.open is None and core.replies.pending == fx.CreateResponse():
         core.replies.pending = None  # the answer to this turn is as good
     if core.capabilities.auto_response:
-        if core.replies.in_flight is None:
+        due = core.replies.in_flight
+        if due is None:
             core.expect(ours=False)
+        elif _decided_before(core, due) and due.turn_id != item.id:
+            core.replies.next_turn, due.turn_id = due.turn_id, item.id
     elif core.replies.open is None:
         core.request(fx.CreateResponse())
     else:
         core.replies.pending = fx.CreateResponse()
+
+
+def _decided_before(core: SessionCore, due: Reply) -> bool:
+    """Whether the provider had decided on its own answer before the text was there that this is to answer."""
+    written = due.state is ReplyState.DUE and due.ours and due.asked is None
+    return written and core.now - due.due_at < ROUND_TRIP
 
 
 def transcript_partial(core: SessionCore, event: ev.TranscriptPartial) -> None:
