@@ -40,6 +40,15 @@ class Deaf(ChaosMock):
         await super().send_audio(bytes(len(audio_data)))
 
 
+class Forgets(ChaosMock):
+    """Writes down something else than what was said."""
+
+    def emit(self, event: ProviderEvent) -> None:
+        if isinstance(event, (ev.TranscriptPartial, ev.TranscriptCompleted)):
+            event = msgspec.structs.replace(event, text="never mind")
+        super().emit(event)
+
+
 class Stutters(ChaosMock):
     """Writes down everything twice."""
 
@@ -132,6 +141,12 @@ def kinds(plan: Plan, **other: Any) -> set[str]:
     return set(run(plan, **other).violations)
 
 
+def test_one_that_hears_nothing_is_told_of():
+    outcome = run(calm("ask"), mock=Deaf)
+    assert not outcome.violations
+    assert outcome.told["turns_not_heard"] == 1
+
+
 @pytest.mark.parametrize(
     "profile", ["everything", "answers on request", "tells of no speech", "takes no history"]
 )
@@ -145,7 +160,7 @@ def test_a_calm_call_breaks_no_law(profile: str):
 @pytest.mark.parametrize(
     ("mock", "turn", "law"),
     [
-        (Deaf, "ask", "turns_lost"),
+        (Forgets, "ask", "turns_lost"),
         (Stutters, "ask", "turns_doubled"),
         (Silent, "ask", "turns_unanswered"),
         (AnswersTwice, "ask", "answered_twice"),

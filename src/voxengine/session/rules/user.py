@@ -185,7 +185,8 @@ def drop_turns(core: SessionCore) -> None:
         if item.role == "user" and item.status == "in_progress":
             _forget_if_empty(core, item)
             item.status = "completed"
-            core.conversation.changed(item)
+            if item.id in core.conversation:
+                core.conversation.changed(item)
 
 
 def _forget_if_empty(core: SessionCore, item: Item | None) -> None:
