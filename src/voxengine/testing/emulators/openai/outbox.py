@@ -21,6 +21,8 @@ __all__ = ["Outbox", "Watcher"]
 
 #: Messages that a stall keeps back, the oldest of which are lost then; and that a lag does, which sends no more then.
 MAX_HELD = 10_000
+#: Seconds by which a timer may be early.
+_ROUNDING = 0.001
 #: The one event of the vendor's that has no id.
 _WITHOUT_ID = frozenset({"input_audio_buffer.dtmf_event_received"})
 
@@ -162,5 +164,8 @@ class Outbox:
         self._timers.add(timer)
 
     def _flush(self) -> None:
+        if self._stalled_until - self._loop.time() > _ROUNDING:
+            return  # it was stalled anew meanwhile, and is let go of then
+        self._stalled_until = 0.0  # or what comes at this very moment would be held, and stay so
         while self._held:
             self._socket.send(self._held.popleft())
