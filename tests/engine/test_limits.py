@@ -62,7 +62,7 @@ class Metered:
 # -- what is told
 
 
-async def test_field_note_b28_every_turn_shows_what_it_added() -> None:
+async def test_b28_every_turn_shows_what_it_added() -> None:
     """A call becomes dearer with each turn: the sum is told with each, not found on the invoice."""
     call = Metered()
     async with call.engine:
@@ -78,7 +78,7 @@ async def test_field_note_b28_every_turn_shows_what_it_added() -> None:
     assert call.reason == ""
 
 
-async def test_field_note_a31_the_cost_of_a_call_by_provider() -> None:
+async def test_a31_the_cost_of_a_call_by_provider() -> None:
     call = Metered()
     async with call.engine as engine:
         await call.ask()
@@ -113,7 +113,7 @@ async def test_nothing_is_priced_where_nobody_wants_to_know(monkeypatch) -> None
     ("model", "audio_rate"),
     [("gpt-realtime-2025-08-28", 64.0), ("gemini-2.5-flash-native-audio-preview-12-2025", 12.0)],
 )
-async def test_field_notes_b3_b5_names_with_a_date_and_audio_have_their_price(
+async def test_b3_b5_names_with_a_date_and_audio_have_their_price(
     model, audio_rate
 ) -> None:
     """A dated name is not free, and audio is not paid at the rate of text."""
@@ -130,7 +130,7 @@ async def test_field_notes_b3_b5_names_with_a_date_and_audio_have_their_price(
 # -- the limit of cost
 
 
-async def test_field_note_b29_warned_then_ended() -> None:
+async def test_b29_warned_then_ended() -> None:
     call = Metered(max_cost=5.0, warn_at=(0.5, 0.8))
     async with call.engine as engine:
         for _ in range(4):

@@ -23,7 +23,7 @@ def bill(prices: dict[str, dict[str, float]], *events: UsageUpdated) -> dict[str
     return ledger.as_dict()
 
 
-def test_field_note_a31_a_price_table_of_ones_own() -> None:
+def test_a31_a_price_table_of_ones_own() -> None:
     """Users paste their own tables: tokens by the million, each kind at its own price, what is cached apart."""
     rates = {
         "input_text_tokens": 4.0,
