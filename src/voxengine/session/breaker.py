@@ -36,13 +36,8 @@ class Breaker:
         #: Why it is open.
         self.code = ""
 
-    @property
-    def state(self) -> str:
-        """All is well ("closed"), or not ("open"); it is half-open when `allows` says yes while it is open."""
-        return "closed" if self._until is None else "open"
-
     def allows(self, now: float) -> bool:
-        """Whether it may be tried."""
+        """Whether it may be tried: it is closed, or half-open and nobody tries it."""
         return self._until is None or (now >= self._until and now >= self._probe_until)
 
     def trying(self, now: float) -> None:
