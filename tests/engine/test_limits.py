@@ -113,9 +113,7 @@ async def test_nothing_is_priced_where_nobody_wants_to_know(monkeypatch) -> None
     ("model", "audio_rate"),
     [("gpt-realtime-2025-08-28", 64.0), ("gemini-2.5-flash-native-audio-preview-12-2025", 12.0)],
 )
-async def test_b3_b5_names_with_a_date_and_audio_have_their_price(
-    model, audio_rate
-) -> None:
+async def test_b3_b5_names_with_a_date_and_audio_have_their_price(model, audio_rate) -> None:
     """A dated name is not free, and audio is not paid at the rate of text."""
     pytest.importorskip("genai_prices")
     call = Metered({"capabilities": {"on_device": False, "usage_unit": "tokens"}}, model=model)
