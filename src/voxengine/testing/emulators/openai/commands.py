@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from voxengine.testing.emulators.openai import schema
-from voxengine.testing.emulators.openai.errors import Complaint
+from voxengine.realtime import schema
+from voxengine.realtime.errors import Complaint
 from voxengine.testing.emulators.openai.items import Item, decode_audio, item_of
 from voxengine.testing.emulators.openai.planning import plan_response
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from voxengine.errors import ConfigurationError
-from voxengine.testing.emulators.openai import schema
+from voxengine.realtime import schema
 
 __all__ = ["DIALECTS", "Dialect", "dialect_of"]
 

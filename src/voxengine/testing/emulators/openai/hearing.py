@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voxengine.errors import VoiceEngineError
-from voxengine.testing.emulators.openai.errors import Complaint
+from voxengine.realtime.errors import Complaint
 from voxengine.testing.emulators.openai.items import Conversation, Item
 from voxengine.testing.emulators.openai.outbox import Outbox
 from voxengine.testing.emulators.openai.replies import Mind

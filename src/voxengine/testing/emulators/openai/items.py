@@ -10,7 +10,7 @@ import msgspec
 import pybase64
 
 from voxengine.audio.formats import AudioFormat
-from voxengine.testing.emulators.openai.errors import Complaint
+from voxengine.realtime.errors import Complaint
 
 __all__ = ["Conversation", "Item", "Tokens", "item_of"]
 

@@ -13,7 +13,7 @@ from voxengine.providers.mock.faults import Refuse
 from voxengine.testing.emulators.faults import REFUSALS
 from voxengine.testing.emulators.http import Answer, Request, json_answer
 from voxengine.testing.emulators.openai.dialects import Dialect
-from voxengine.testing.emulators.openai.errors import Complaint, http_error
+from voxengine.realtime.errors import Complaint, http_error
 from voxengine.testing.emulators.openai.settings import Settings
 
 __all__ = ["Keys", "refusal"]

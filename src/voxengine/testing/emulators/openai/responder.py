@@ -12,7 +12,7 @@ import msgspec
 from voxengine.errors import VoiceEngineError
 from voxengine.providers.mock.faults import FaultPlan
 from voxengine.providers.mock.script import Reply, ToolUse
-from voxengine.testing.emulators.openai.errors import Complaint
+from voxengine.realtime.errors import Complaint
 from voxengine.testing.emulators.openai.items import Conversation
 from voxengine.testing.emulators.openai.outbox import Outbox
 from voxengine.testing.emulators.openai.replies import Mind, pieces_of

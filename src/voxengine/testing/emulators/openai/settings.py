@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 from voxengine.audio.formats import AudioFormat
-from voxengine.testing.emulators.openai import schema
+from voxengine.realtime import schema
 from voxengine.testing.emulators.openai.dialects import Dialect
-from voxengine.testing.emulators.openai.errors import Complaint
+from voxengine.realtime.errors import Complaint
 
 __all__ = ["Settings", "format_of"]
 

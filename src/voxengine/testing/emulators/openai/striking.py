@@ -14,7 +14,7 @@ from voxengine.testing.emulators.faults import (
     Oversized,
     UnknownEvent,
 )
-from voxengine.testing.emulators.openai.errors import Complaint
+from voxengine.realtime.errors import Complaint
 
 if TYPE_CHECKING:
     from voxengine.testing.emulators.openai.session import Session

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from voxengine.testing.emulators.openai.errors import Complaint
+from voxengine.realtime.errors import Complaint
 
 __all__ = [
     "CLIENT_EVENTS",
