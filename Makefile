@@ -9,7 +9,7 @@ PY_DIRS := $(wildcard src tests bench chaos tools examples)
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench chaos conformance lint format lock build clean
+.PHONY: help venv demo test bench chaos serve conformance lint format lock build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 
 chaos: venv ## Hold many calls in which much goes wrong; writes out/chaos.json; RUNS=n, KILLS=n, or SEED=n for one call to read
 	@$(BIN)/python -m chaos --out out/chaos.json $(if $(RUNS),--runs $(RUNS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+serve: venv ## Run the gateway with no key, on http://localhost:8080; ARGS="--provider mock"
+	@$(BIN)/voxengine serve $(ARGS)
 
 conformance: venv ## Check every provider against the contract; writes out/conformance.json
 	@$(BIN)/voxengine conformance --all --out out/conformance.json

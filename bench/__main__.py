@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import event_cost, hot_path, on_device, startup
+from bench import event_cost, gateway, hot_path, on_device, startup
 from bench.report import show
 
 SECTIONS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "startup": startup.measure,
     "event": event_cost.measure,
     "hot_path": hot_path.measure,
+    "gateway": gateway.measure,
     "on_device": on_device.measure,
 }
 

@@ -35,6 +35,7 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         above = figures["event_above_function_call_us"]
         rows.append(("... above making it and a plain function call", f"{above} us", ""))
     rows += _hot_path(figures)
+    rows += _gateway(figures)
     rows += _on_device(figures)
     return rows
 
@@ -115,6 +116,45 @@ def _growth(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     if heap:
         label = "Python's memory of a call above a raw socket's"
         rows.append((label, f"{heap['voxengine']} KB", "<= 150 KB"))
+    return rows
+
+
+def _gateway(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    rows = []
+    for row in figures.get("gateway", ()):
+        least, most = row["ratio_spread"]
+        rows += [
+            (
+                f"gateway, {row['calls']} calls: CPU against a raw relay's",
+                f"{row['ratio_to_floor']} ({least} - {most})",
+                "<= 2.0",
+            ),
+            (
+                "... ms/s a call: ours / raw / websockets",
+                " / ".join(f"{row[f'{s}cpu_ms_per_call_s']:.2f}" for s in _AGAINST[:3]),
+                "",
+            ),
+            (
+                "... latency above a raw relay's, p50 / p99",
+                f"{row['p50_added_ms']} / {row['p99_added_ms']} ms",
+                "<= 5 ms" if row["calls"] <= 25 else "<= 15 ms",
+            ),
+            ("... delivered", f"{row['delivered']:.2%}", "100 %"),
+            (
+                "... rounds used; waited for the core, at most",
+                f"{row['rounds_used']} of {len(row['rounds'])}; {max(row['waited']):.0%}",
+                "",
+            ),
+        ]
+    memory = figures.get("gateway_rss_kb_per_further_call")
+    if memory:
+        label = "gateway, resident memory of a further call"
+        rows.append((label, f"{memory['voxengine']} KB", "<= 400 KB"))
+    capacity = figures.get("gateway_capacity")
+    if capacity:
+        most = capacity["max_calls_at_20ms_lag"]
+        held = f"{most}" if capacity["limit_reached"] else f"at least {most}"
+        rows.append(("gateway, calls until the loop is 20 ms late (p99)", held, ""))
     return rows
 
 

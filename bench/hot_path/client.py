@@ -26,6 +26,8 @@ from bench.hot_path.messages import DELTA_BYTES
 from bench.hot_path.records import Job, Outcome, Report, Step
 from bench.hot_path.sides import side
 
+__all__ = ["Control", "rss_kb", "waited_s"]
+
 #: Seconds of the first call, which is apart: what a first call loads is not what a call costs. Audio comes after 1 s.
 _WARM_UP_S = 2.0
 #: `ru_maxrss` is in bytes on macOS, and in KB elsewhere.
@@ -34,7 +36,7 @@ _RSS_UNITS_PER_KB = 1024 if sys.platform == "darwin" else 1
 _ARRIVAL_S = 0.3
 
 
-class _Control(WSListener):
+class Control(WSListener):
     """The connection that tells the server about windows."""
 
     def __init__(self) -> None:
@@ -64,7 +66,7 @@ class _Control(WSListener):
 class _Run:
     """A job at work."""
 
-    def __init__(self, job: Job, control: _Control) -> None:
+    def __init__(self, job: Job, control: Control) -> None:
         self._job = job
         self._control = control
         self._make = side(job.side)
@@ -80,7 +82,7 @@ class _Run:
         first_call_lag_s = await self._warm_up()
         gc.collect()
         _give_back()
-        self._rss_before = _rss_kb()
+        self._rss_before = rss_kb()
         if self._job.traced:
             tracemalloc.start()
         self._pacer.watch()
@@ -124,12 +126,12 @@ class _Run:
         await asyncio.sleep(self._job.settle)
         await self._control.ask("begin")
         window.clear()
-        began, cpu, waited = time.monotonic(), time.process_time(), _waited_s()
+        began, cpu, waited = time.monotonic(), time.process_time(), waited_s()
         await asyncio.sleep(self._job.seconds)
         window_s, cpu_s = time.monotonic() - began, time.process_time() - cpu
-        waited = (_waited_s() - waited) / window_s
+        waited = (waited_s() - waited) / window_s
         latencies, lags, late = window.latencies_ns[:], window.lags_s[:], window.late_s[:]
-        missed, rss = window.missed, _rss_kb() - self._rss_before
+        missed, rss = window.missed, rss_kb() - self._rss_before
         heap = tracemalloc.get_traced_memory()[0] / 1024
         report = await self._control.report("end")
         return Step(
@@ -172,13 +174,13 @@ def _give_back() -> None:
         trim(0)
 
 
-def _waited_s() -> float:
+def waited_s() -> float:
     """Seconds for which this process was ready to run and did not (Linux only; else 0)."""
     path = Path("/proc/self/schedstat")
     return int(path.read_text(encoding="ascii").split()[1]) / 1e9 if path.exists() else 0.0
 
 
-def _rss_kb() -> float:
+def rss_kb() -> float:
     """Resident memory; where there is no /proc, the most that it ever was, which is as good while calls are added."""
     if not Path("/proc/self/statm").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_UNITS_PER_KB
@@ -187,7 +189,7 @@ def _rss_kb() -> float:
 
 
 async def _main(job: Job) -> Outcome:
-    control = _Control()
+    control = Control()
     await ws_connect(lambda: control, f"ws://127.0.0.1:{job.port}/control")
     return await _Run(job, control).outcome()
 

@@ -14,7 +14,7 @@ import msgspec
 from bench.hot_path.figures import Key, Round, growth, heap_kb_per_call, row
 from bench.hot_path.records import Job, Outcome
 
-__all__ = ["measure"]
+__all__ = ["cores", "load_server", "measure"]
 
 #: Chunks: 20 ms is every frame at once, 100 ms is five frames in one message.
 _LATENCY, _DENSITY = 20, 100
@@ -49,10 +49,10 @@ _HEAP_CALLS, _HEAP_S = 25, 3.0
 def measure(quick: bool) -> dict[str, Any]:
     """The rows, and what it costs to grow; about five minutes."""
     plan = _QUICK if quick else _FULL
-    client_core, server_core = _cores()
+    client_core, server_core = cores()
     jobs = plan.jobs()
     rounds: list[Round] = []
-    with _server(server_core) as port:
+    with load_server(server_core) as port:
         for number in range(plan.rounds):
             # To and fro: a machine that gets slower all the time favours no side.
             order = list(jobs) if number % 2 == 0 else list(reversed(jobs))
@@ -100,7 +100,7 @@ def _heap_job(side: str, port: int) -> Job:
     )
 
 
-def _cores() -> tuple[int | None, int | None]:
+def cores() -> tuple[int | None, int | None]:
     """One for the clients and one for the server, where there are two."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None
@@ -109,7 +109,8 @@ def _cores() -> tuple[int | None, int | None]:
 
 
 @contextmanager
-def _server(core: int | None) -> Iterator[int]:
+def load_server(core: int | None) -> Iterator[int]:
+    """The server in a process of its own; its port."""
     command = [sys.executable, "-m", "bench.hot_path.server"]
     if core is not None:
         command.append(str(core))

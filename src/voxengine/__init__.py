@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         list_providers,
         register_provider,
     )
+    from voxengine.session.tools import Tool
 
 __version__ = "0.1.0"
 
@@ -65,6 +66,7 @@ _HOME = {
     "MockProvider": "providers.mock",
     "ProviderConfig": "config",
     "ProviderEvent": "events",
+    "Tool": "session.tools",
     "VoiceEngine": "engine",
     "VoiceEngineConfig": "config",
     "create_provider": "providers.registry",
@@ -121,6 +123,7 @@ __all__ = [
     "RateLimitError",
     "SessionClosedError",
     "SlowConsumerError",
+    "Tool",
     "ToolError",
     "UnknownProviderError",
     "UnsupportedFeatureError",

@@ -96,6 +96,9 @@ class ProviderConfig(Mapping[str, Any]):
         input_format: AudioFormat | None = None,
         output_format: AudioFormat | None = None,
         turn_detection: str | None = None,
+        turn_options: Mapping[str, Any] | None = None,
+        auto_response: bool | None = None,
+        interruptions: bool | None = None,
         transcription: bool | None = None,
         partials: bool | None = None,
         vad_events: bool | None = None,
@@ -119,6 +122,12 @@ class ProviderConfig(Mapping[str, Any]):
         self.output_format = output_format
         #: One of the provider's kinds, "none" for turns that the application ends, None for the provider's default.
         self.turn_detection = turn_detection
+        #: Settings of the turn detection in OpenAI's names, such as `silence_duration_ms`; see the capability.
+        self.turn_options: Mapping[str, Any] | None = turn_options or None
+        #: False: turns that it has found are not answered until that is asked for. None is as True.
+        self.auto_response = auto_response
+        #: False: the user's speech does not cut an answer short. None is as True.
+        self.interruptions = interruptions
         #: Whether the user's words are wanted, finally and while they are said; None is the provider's default.
         self.transcription = transcription
         self.partials = partials
@@ -197,6 +206,9 @@ PROVIDER_FIELDS = (
     "input_format",
     "output_format",
     "turn_detection",
+    "turn_options",
+    "auto_response",
+    "interruptions",
     "transcription",
     "partials",
     "vad_events",
@@ -228,6 +240,12 @@ class VoiceEngineConfig:
     language: str | None = None
     #: A kind that the provider has (see its capabilities), or "none": then the application ends each turn.
     turn_detection: str | None = None
+    #: Settings of it in OpenAI's names: threshold, prefix_padding_ms, silence_duration_ms, eagerness, idle_timeout_ms.
+    turn_options: dict[str, Any] = field(default_factory=dict)
+    #: Whether a turn of the user's is answered by itself; else only `create_response` asks for an answer.
+    auto_response: bool = True
+    #: Whether the user's speech cuts an answer short.
+    interruptions: bool = True
     #: How the application's audio is laid out, in and out. The engine converts where the provider differs.
     input_format: AudioFormat = field(default_factory=AudioFormat)
     output_format: AudioFormat = field(default_factory=AudioFormat)
@@ -327,8 +345,16 @@ class VoiceEngineConfig:
         self._check_limits()
         self.apology = as_sentence("apology", self.apology)
         self.goodbye = as_sentence("goodbye", self.goodbye)
-        if not isinstance(self.metadata, Mapping):
-            raise ConfigurationError(f"metadata is a dict, not {type(self.metadata).__name__}")
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        for name in ("metadata", "turn_options"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping):
+                raise ConfigurationError(f"{name} is a dict, not {type(given).__name__}")
+        for name in ("auto_response", "interruptions"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name} is true or false, not {getattr(self, name)!r}")
         if self.api_key is not None and not isinstance(self.api_key, str):
             raise ConfigurationError(f"api_key is text, not {type(self.api_key).__name__}")
 
@@ -450,9 +476,9 @@ class VoiceEngineConfig:
     def for_provider(self, entry: str | Mapping[str, Any]) -> VoiceEngineConfig:
         """A copy for another provider: an entry of `fallback`.
 
-        The key, the model, the voice, the metadata and the turn detection are of one provider only: they are not taken
-        along. The key is that of the entry (`api_key`, or `api_key_env`, the name of a variable), or of the other's
-        usual variable.
+        The key, the model, the voice, the metadata and the turn detection with its options are of one provider only:
+        they are not taken along. The key is that of the entry (`api_key`, or `api_key_env`, the name of a variable), or
+        of the other's usual variable.
 
         Raises:
             ConfigurationError: a setting is not allowed.
@@ -492,7 +518,7 @@ _SHARED = tuple(
     n for n in PROVIDER_FIELDS if n not in ("transcription", "partials", "vad_events", "tools")
 )
 #: Settings that belong to one provider.
-OWN = ("provider", "api_key", "model", "voice", "metadata", "turn_detection")
+OWN = ("provider", "api_key", "model", "voice", "metadata", "turn_detection", "turn_options")
 _NAMES = tuple(f.name for f in fields(VoiceEngineConfig))
 #: Settings of which None is not the default.
 _NONE_SAYS = ("apology", "goodbye")
@@ -618,6 +644,8 @@ def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
 
 def _parse(name: str, type_name: str, text: str) -> Any:
     try:
+        if type_name == "bool":
+            return tomllib.loads(f"value = {text.lower()}")["value"]
         if type_name.startswith("tuple"):
             return tuple(float(part) for part in text.split(",") if part.strip())
         if type_name.startswith("dict"):

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from voxengine.audio.sentence import SentenceLike
 from voxengine.config import VoiceEngineConfig
-from voxengine.conversation import Conversation
+from voxengine.conversation import Conversation, Item
 from voxengine.conversation.injection import Injection, InjectionPoint
 from voxengine.errors import (
     ConfigurationError,
@@ -28,6 +28,7 @@ from voxengine.events import (
     ProviderEvent,
     Selector,
     Subscription,
+    UsageUpdated,
 )
 from voxengine.events.bus import Filter
 from voxengine.observe import Metrics
@@ -53,13 +54,18 @@ DRAIN_BUDGET = 5.0
 #: Settings that `update_session` changes for good.
 _CHANGEABLE = frozenset(
     {
+        "auto_response",
+        "input_format",
         "instructions",
+        "interruptions",
         "language",
         "max_response_tokens",
         "modalities",
         "model",
+        "output_format",
         "temperature",
         "turn_detection",
+        "turn_options",
         "voice",
     }
 )
@@ -218,6 +224,17 @@ class VoiceEngine:
         if waits is not None:
             await waits
 
+    def take_audio(self, audio: bytes) -> Awaitable[None] | None:
+        """As `send_audio`, without a coroutine where none is needed: returns what has to be awaited, if anything has.
+
+        Raises (also out of what is returned):
+            AudioError, SessionClosedError, ConnectionError: as of `send_audio`.
+        """
+        session = self._session
+        if session is None:
+            raise self._closed()
+        return session.take_audio(audio)
+
     async def send_text(self, text: str, role: str = "user") -> None:
         """Put a text into the conversation. The user's is answered; that of "system" or "assistant" is only noted.
 
@@ -280,12 +297,59 @@ class VoiceEngine:
         )
 
     async def create_response(
-        self, modalities: list[str] | None = None, *, instructions: str | None = None
+        self,
+        modalities: list[str] | None = None,
+        *,
+        instructions: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> None:
-        """Ask for a response. While one is under way this waits for its end, or is met by it if nothing is new."""
-        await self._open.command(
-            fx.CreateResponse(tuple(modalities) if modalities else None, instructions)
+        """Ask for a response. While one is under way this waits for its end, or is met by it if nothing is new.
+
+        `overrides` are settings for this response only: `voice`, `tools` (Tool objects or JSON schemas), `tool_choice`,
+        `max_response_tokens`, `temperature`. A provider that has no such thing has its session changed for as long as
+        the response takes.
+
+        Raises:
+            UnsupportedFeatureError: the provider cannot change one of them.
+        """
+        await self._open.editor.create_response(
+            tuple(modalities) if modalities else None, instructions, overrides or {}
         )
+
+    # -- the log
+
+    async def add_item(self, item: Item, *, after: str | None = None) -> None:
+        """Put an item into the conversation under the id that it has; it is not answered by itself.
+
+        A message of the user, the assistant or the system, a call of a tool, or the result of one. The result of a call
+        that is still running is its result: its tool is stopped. `after` is the id of the item that it follows, "" puts
+        it at the beginning; None at the end. A provider that takes no items is told in the next best way.
+
+        Raises:
+            MessageError: its id is there already (`item_exists`), there is no item `after` (`item_not_found`), or it
+                has nothing in it. ProviderError: the provider did not take it; then it is not in the log either.
+        """
+        await self._open.editor.add_item(item, after)
+
+    async def delete_item(self, item_id: str) -> None:
+        """Take an item out of the conversation.
+
+        A provider that cannot forget one thing is connected anew, at the next quiet moment, and told the rest.
+
+        Raises:
+            MessageError: there is none of that id (`item_not_found`).
+        """
+        await self._open.editor.delete_item(item_id)
+
+    async def truncate_item(self, item_id: str, audio_ms: float) -> None:
+        """Tell that of an item of the assistant only so much was heard: also of one that was cut elsewhere before.
+
+        If it is being said, that ends.
+
+        Raises:
+            MessageError: there is none (`item_not_found`), it has no speech, or less than that (`invalid_value`).
+        """
+        await self._open.editor.truncate_item(item_id, audio_ms)
 
     async def interrupt(self) -> None:
         """Stop what is being said or thought. Without any, nothing happens."""
@@ -316,9 +380,34 @@ class VoiceEngine:
         """As `say`."""
         await self.say(text)
 
-    async def commit_audio(self) -> None:
-        """End the user's turn, where turn detection is "none"."""
-        await self._open.commit_audio()
+    async def commit_audio(self, item_id: str | None = None) -> None:
+        """End the user's turn, where turn detection is "none". `item_id`: that of `hear_speech`, if that was told."""
+        await self._open.commit_audio(item_id)
+
+    def hear_speech(
+        self, began: bool, item_id: str, *, audio_ms: float | None = None, lag_ms: float = 0.0
+    ) -> None:
+        """Tell that the user began to speak, or fell silent, where the application has a detector of its own.
+
+        The effect is that of the provider's own detection: events, an item of this id, an answer that is cut short.
+        For turn detection "none": `commit_audio(item_id)` ends the turn. `audio_ms` and `lag_ms` are as in the events.
+
+        Raises:
+            SessionClosedError: not connected.
+        """
+        self._open.apply(fx.HearSpeech(began, item_id, audio_ms, lag_ms))
+
+    def hear_turn(
+        self, item_id: str, *, audio_ms: float | None = None, duration_ms: float = 0.0
+    ) -> None:
+        """Tell that the user's turn is over whose audio is sent to the provider only later. It is not answered.
+
+        What the provider will then tell of it belongs to the item of this id.
+
+        Raises:
+            SessionClosedError: not connected.
+        """
+        self._open.apply(fx.HearTurn(item_id, audio_ms, duration_ms))
 
     async def clear_audio(self) -> None:
         """Throw away audio that is not part of a turn yet."""
@@ -327,21 +416,42 @@ class VoiceEngine:
     async def update_session(self, **settings: Any) -> None:
         """Change settings of the provider in mid-conversation: instructions, voice, temperature, ...
 
-        Those that every provider has are also those of `config` from then on, and so of a later provider.
+        Those that every provider has are also those of `config` from then on, and so of a later provider. A new
+        `input_format` or `output_format` holds from the next audio on. `tools` replaces all tools, as `set_tools`;
+        they may be functions or JSON schemas as well, and a schema of a registered tool leaves that as it is.
 
         Raises:
-            ConfigurationError: a value is not allowed, or is a format, which stays as it was on connecting.
+            ConfigurationError: a value is not allowed. ToolError: a tool cannot be described.
+            UnsupportedFeatureError: the provider cannot work with such a setting.
         """
         if not settings:
             return
-        fixed = {"input_format", "output_format"}.intersection(settings)
-        if fixed:
-            raise ConfigurationError(f"{min(fixed)} is settled when the engine is connected")
         session = self._open
+        tools = settings.pop("tools", None)
+        offered = None if tools is None else self._tools.resolved(tools)
         kept = {name: value for name, value in settings.items() if name in _CHANGEABLE}
         changed = self._config.with_changes(**kept)  # raises where a value is not allowed
-        await session.update(settings, kept)
-        self._config = changed
+        for name in ("input_format", "output_format"):
+            if name in kept:
+                kept[name] = settings[name] = getattr(changed, name)
+        if settings:
+            await session.editor.update(settings, kept)
+            self._config = changed
+        if offered is not None:
+            await session.editor.set_tools(*offered)
+
+    async def set_tools(self, tools: Sequence[Tool]) -> None:
+        """Offer these tools, and no others, to the provider at work and those that come later.
+
+        Calls that are running go on.
+
+        Raises:
+            UnsupportedFeatureError: the provider knows no tools, or cannot change them.
+        """
+        if self._session is None:
+            self._tools.replace(tools)
+        else:
+            await self._session.editor.set_tools(tools, ())
 
     async def switch_provider(
         self, name: str, config: VoiceEngineConfig | None = None, when: When = "now"
@@ -411,13 +521,16 @@ class VoiceEngine:
         description: str | None = None,
         parameters: dict[str, Any] | None = None,
         timeout: float | None = None,
+        responds: bool = True,
     ) -> Callable[[_F], _F]: ...
 
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a function to the assistant: `@engine.tool`, or `@engine.tool(timeout=5)`.
 
         Its name, type hints and docstring describe it. It may be a plain function, which runs in a thread, or a
-        coroutine function; the user's barge-in cancels it. Whatever it raises is told to the assistant.
+        coroutine function; the user's barge-in cancels it. Whatever it raises is told to the assistant. With
+        `responds=False` its result is told and not answered until `create_response`; neither speech nor `interrupt`
+        stops such a call.
 
         Raises:
             ToolError: the function cannot be described.
@@ -426,6 +539,7 @@ class VoiceEngine:
         def register(target: _F) -> _F:
             self._tools.add(Tool(target, **options))
             if self._session is not None:
+                self._session.editor.tools_changed()
                 logger.warning(
                     "a tool added to an open conversation is told to the next provider only"
                 )
@@ -477,6 +591,14 @@ class VoiceEngine:
         """
         return self._bus.stream(*selectors, filter=filter)
 
+    def book(self, usage: UsageUpdated) -> None:
+        """Count what was used for this conversation, and not by its provider at work: it is told, and costs, as that.
+
+        Raises:
+            SessionClosedError: not connected.
+        """
+        self._open.book(usage)
+
     async def get_usage(self) -> dict[str, Any]:
         """What was used so far: tokens, seconds, characters; in all, and by provider and model."""
         await self.usage.settle()
@@ -501,6 +623,14 @@ class VoiceEngine:
     def state(self) -> str:
         """disconnected, idle, listening (the user speaks), thinking, speaking, or closed."""
         return self._session.core.state if self._session is not None else "disconnected"
+
+    @property
+    def responding(self) -> bool:
+        """Whether a response is due or under way, as far as it has not been sent whole: what still plays is not.
+
+        One whose tools are running is, if it goes on by itself when they return.
+        """
+        return self._session is not None and self._session.core.replies.open is not None
 
     @property
     def connection_state(self) -> ConnectionState:

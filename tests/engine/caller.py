@@ -8,6 +8,7 @@ from typing import Any, Self
 from voxengine import VoiceEngine
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
+from voxengine.audio.level import silence
 from voxengine.audio.signal import speak, understand
 from voxengine.providers.base import BaseProvider
 from voxengine.providers.capabilities import Capabilities
@@ -86,8 +87,10 @@ class Caller:
 
     async def _listen(self) -> None:
         while True:
-            size = self.engine.config.input_format.n_bytes(FRAME_MS)
-            frame = bytes(self._words[:size]).ljust(size, b"\0")
+            quiet = silence(FRAME_MS, self.engine.config.input_format)
+            size = len(quiet)
+            frame = bytes(self._words[:size])
+            frame += quiet[len(frame) :]
             del self._words[:size]
             await self.engine.send_audio(frame)
             await asyncio.sleep(FRAME_MS / 1000)

@@ -575,7 +575,13 @@ async def test_settings_that_were_refused_are_not_kept(make_engine: MakeEngine) 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"output_format": "pcm16@8000"}, {"input_format": "pcm16@8000"}, {"modalities": ["video"]}],
+    [
+        {"output_format": "mp3"},
+        {"input_format": AudioFormat(channels=2)},
+        {"modalities": ["video"]},
+        {"auto_response": "no"},
+        {"turn_options": "slow"},
+    ],
 )
 async def test_settings_that_will_not_do(make_engine: MakeEngine, settings: dict[str, Any]) -> None:
     kind = desk()

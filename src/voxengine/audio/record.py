@@ -6,7 +6,7 @@ import os
 import struct
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from voxengine.audio.formats import AudioFormat, check_audio
 from voxengine.audio.resample import Converter
@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["StereoRecorder", "WavWriter"]
+__all__ = ["SampleWriter", "StereoRecorder", "WavWriter"]
 
 #: The sizes in the header have 32 bits.
 _MAX_BYTES = 0xFFFFFFFF - 64
+
+
+class SampleWriter(Protocol):
+    """Whatever samples can be written to, such as a `WavWriter`."""
+
+    def write(self, audio: bytes) -> None:
+        """Add audio."""
+
+    def close(self) -> None:
+        """Finish the file. A second call does nothing."""
 
 
 class WavWriter:
@@ -147,7 +157,7 @@ class _Track:
 
 
 class StereoRecorder:
-    """Records a call to a stereo WAV file: left the caller, right the engine, each chunk at its own time.
+    """Records a call to a stereo file: left the caller, right the engine, each chunk at its own time.
 
     Chunks may come in any order within a window, and ahead of time (speech is made faster than it
     is played). What leaves the window at its old end is written to the file. The window moves on
@@ -157,7 +167,7 @@ class StereoRecorder:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | SampleWriter,
         rate: int = 24000,
         *,
         left: AudioFormat | None = None,
@@ -165,7 +175,9 @@ class StereoRecorder:
         window_ms: float = 120_000.0,
         settle_ms: float = 5_000.0,
     ) -> None:
-        """`left` and `right` are the formats of what is added; without them, pcm16 mono at `rate`.
+        """`path` is that of a WAV file, or a writer that takes stereo pcm16 at `rate`.
+
+        `left` and `right` are the formats of what is added; without them, pcm16 mono at `rate`.
 
         `window_ms` is how much is kept in memory (4 bytes a sample), `settle_ms` how long the past
         stays open to changes.
@@ -180,9 +192,14 @@ class StereoRecorder:
                 f"a window of {window_ms} ms is too short to keep the last {settle_ms} ms open"
             )
         mono = AudioFormat(sample_rate=rate)
-        self._writer = WavWriter(path, AudioFormat(sample_rate=rate, channels=2))
+        self._mono = mono
+        self._writer: SampleWriter = (
+            WavWriter(path, AudioFormat(sample_rate=rate, channels=2))
+            if isinstance(path, (str, os.PathLike))
+            else path
+        )
         self._rate = rate
-        self._tracks = (_Track(0, left or mono, mono), _Track(1, right or mono, mono))
+        self._tracks = [_Track(0, left or mono, mono), _Track(1, right or mono, mono)]
         self._limit = round(window_ms * rate / 1000)
         self._settle_ms = settle_ms
         #: Place of the first sample of the window: so many were written.
@@ -204,7 +221,7 @@ class StereoRecorder:
         Raises:
             AudioError: `audio` is not audio of the left format.
         """
-        self._add(self._tracks[0], audio, at_ms)
+        self._add(0, audio, at_ms)
         self.advance(at_ms)
 
     def right(self, audio: bytes, at_ms: float) -> None:
@@ -213,7 +230,19 @@ class StereoRecorder:
         Raises:
             AudioError: `audio` is not audio of the right format.
         """
-        self._add(self._tracks[1], audio, at_ms)
+        self._add(1, audio, at_ms)
+
+    def put(self, channel: int, audio: bytes, at_ms: float, format: AudioFormat) -> None:
+        """As `left` (channel 0) or `right` (1), in a format that may change; only `advance` moves the window on.
+
+        Raises:
+            AudioError: `audio` is not audio of the format.
+        """
+        track = self._tracks[channel]
+        if format != track.converter.source:
+            self._set(channel, *track.end())
+            self._tracks[channel] = _Track(channel, format, self._mono)
+        self._add(channel, audio, at_ms)
 
     def cut_right(self, at_ms: float) -> None:
         """The engine was interrupted: from `at_ms` on nothing of what was added is heard."""
@@ -246,9 +275,9 @@ class StereoRecorder:
     ) -> None:
         self.close()
 
-    def _add(self, track: _Track, audio: bytes, at_ms: float) -> None:
-        for place, ready in track.add(audio, at_ms):
-            self._set(track.channel, place, ready)
+    def _add(self, channel: int, audio: bytes, at_ms: float) -> None:
+        for place, ready in self._tracks[channel].add(audio, at_ms):
+            self._set(channel, place, ready)
 
     def _set(self, channel: int, place: int, pcm16: bytes) -> None:
         import numpy as np

@@ -1,4 +1,4 @@
-"""The command line: `voxengine talk`, `demo`, `providers`, `doctor`, `conformance`, `emulate`.
+"""The command line: `voxengine talk`, `demo`, `providers`, `doctor`, `conformance`, `emulate`, `serve`.
 
 `main` is the console script. It imports typer and rich only when it is called, and each command imports what it needs
 when it runs, so that `voxengine --help` is quick and a missing extra is one clear line.

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from voxengine.cli.calls import calls
 from voxengine.cli.exits import InputProblem, guarded
+from voxengine.cli.keys import keys
 from voxengine.cli.options import (
     ConfigFile,
     Debug,
@@ -39,6 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(keys, name="keys", epilog=_EPILOG)
+app.add_typer(calls, name="calls", epilog=_EPILOG)
 
 
 def _version(wanted: bool) -> None:
@@ -266,3 +270,28 @@ def emulate(
         as_json=as_json,
     )
     raise typer.Exit(asyncio.run(work))
+
+
+@app.command(epilog=_EPILOG)
+@guarded
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="Configuration [default: ./voxengine.toml]."
+        ),
+    ] = None,
+    provider: ProviderName = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port to listen on [default: 8080].")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Serve calls: OpenAI's Realtime API in front of every provider, until Ctrl-C."""
+    from voxengine.cli.serve import run
+
+    raise typer.Exit(run(config, provider=provider, host=host, port=port, as_json=as_json))

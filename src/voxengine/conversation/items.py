@@ -77,6 +77,11 @@ class Item(msgspec.Struct, kw_only=True):
         self.heard_ms = min(max(heard_ms, 0.0), self.audio_ms)
         self.status = "incomplete"
 
+    def recut(self, heard_ms: float) -> None:
+        """As `cut`, also of an item that was cut or left off before: all its words are taken up again first."""
+        self.text, self.unheard_text = self.text + self.unheard_text, ""
+        self.cut(heard_ms)
+
     def leave_off(self) -> None:
         """No more of it comes: words that its audio does not reach will not be said."""
         said = self.text_at(self.audio_ms)

@@ -211,20 +211,30 @@ class WebSocket:
             raise ConfigurationError(f"a close frame cannot carry code {code}")
         if self._gone.is_set():
             return
-        if self.is_open:
-            reason = reason.encode()[:_REASON].decode("utf-8", "ignore")
-            self._closing = code, reason
-            self.send_now = None
-            self._limit_farewell()
-            if self._listener is not None:
-                self._listener.stop()
-            if not self._paused:
-                self._send_close_frame()
+        self.start_closing(code, reason)
         try:
             await self._gone.wait()
         except asyncio.CancelledError:
             self.abort()
             raise
+
+    def start_closing(self, code: int = 1000, reason: str = "") -> None:
+        """Begin what `close` does, and do not wait for its end. A code that may not be sent goes out as 1011."""
+        if not self.is_open:
+            return
+        reason = reason.encode()[:_REASON].decode("utf-8", "ignore")
+        self._closing = (code if _may_be_sent(code) else 1011), reason
+        self.send_now = None
+        self._limit_farewell()
+        if self._listener is not None:
+            self._listener.stop()
+        if not self._paused:
+            self._send_close_frame()
+
+    def give_up(self, reason: str) -> None:
+        """The peer does not take what it is sent: close the socket at once ("overloaded")."""
+        self._conclude(Closed(None, reason, by_us=True, cause="overloaded"))
+        self.abort()
 
     def abort(self) -> None:
         """Close the socket at once, without a word; what waits is lost. `on_closed` is called soon, not in here."""
@@ -338,8 +348,7 @@ class WebSocket:
         if not self._queue.put_control(kind, bytes(message)):
             limit = self._set.control_buffer
             text = f"the peer takes nothing, and {limit} bytes wait for it"
-            self._conclude(Closed(None, text, by_us=True, cause="overloaded"))
-            self.abort()
+            self.give_up(text)
             raise ConnectionError(
                 f"{self._set.where}: {text}; the connection was given up",
                 provider=self._set.provider,

@@ -7,7 +7,7 @@ from typing import Any
 
 from voxengine.events import EventBus, EventType, MetricsUpdated, ProviderEvent
 
-__all__ = ["Metrics"]
+__all__ = ["STAGES", "Metrics"]
 
 #: Turns whose latencies are kept for the percentiles.
 KEEP = 1000
@@ -26,7 +26,8 @@ _COUNTED = {
     EventType.AUDIO_DROPPED: "audio_drops",
 }
 
-_STAGES = (
+#: The stages of a turn, by the fields of `MetricsUpdated`.
+STAGES = (
     "turn_decided_ms",
     "transcript_ms",
     "first_token_ms",
@@ -50,7 +51,7 @@ class Metrics:
     def as_dict(self) -> dict[str, Any]:
         """Counts, and of each stage of a turn the median, 90th percentile and maximum in ms."""
         latency: dict[str, Any] = {}
-        for stage in _STAGES:
+        for stage in STAGES:
             values = sorted(v for turn in self._turns if (v := getattr(turn, stage)) is not None)
             if values:
                 latency[stage] = {

@@ -208,7 +208,11 @@ class BaseProvider(ABC):
     async def create_response(
         self, modalities: list[str] | None = None, *, instructions: str | None = None
     ) -> None:
-        """Ask for a response now. `instructions` are for this one only."""
+        """Ask for a response now. `instructions` are for this one only.
+
+        A provider with the capability `response_overrides` takes `overrides` as well: a dict of the settings that this
+        names, by the names of `ProviderConfig`, and `tool_choice`.
+        """
         raise self.unsupported("a response on request")
 
     def take_audio(self, audio_data: bytes) -> None:
@@ -229,7 +233,8 @@ class BaseProvider(ABC):
 
         Where `history` is "at_start" that is before `connect`; then it is given also to one that is to be resumed,
         which makes no use of it unless resuming is refused. Where it is "items", more may be given at any time: a call
-        of a tool and its result, say, that came over another connection.
+        of a tool and its result, say, that came over another connection. A provider with the capability
+        `history_places` takes `after` as well: the id of the item that they follow, "" for the beginning.
         """
         if items:
             raise self.unsupported("an earlier conversation")

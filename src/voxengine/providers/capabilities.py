@@ -43,6 +43,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     auto_response: bool = False
     #: It stops its own response when it hears the user begin to speak.
     self_interrupting: bool = False
+    #: Either can be turned off, also in mid-conversation (`ProviderConfig.auto_response`, `interruptions`).
+    auto_response_optional: bool = False
+    interruptions_optional: bool = False
+    #: The settings of its turn detection that `ProviderConfig.turn_options` may hold, in OpenAI's names.
+    turn_options: tuple[str, ...] = ()
     #: It writes down what the user says, finally and while it is being said.
     input_transcription: bool = False
     partial_transcripts: bool = False
@@ -76,8 +81,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     system_messages: bool = False
     #: Its instructions can be changed in mid-conversation.
     instructions_updatable: bool = False
+    #: Items may be put between others (`add_conversation_history` with `after`).
+    history_places: bool = False
+    #: Settings beyond those of every provider that may change in mid-conversation, in OpenAI's names: `tool_choice`,
+    #: `speed`, `noise_reduction`, ...
+    session_options: tuple[str, ...] = ()
     #: A response can be asked for, also when nobody has said anything.
     response_on_request: bool = True
+    #: Settings that a response may be asked for with, for it alone (`create_response` with `overrides`).
+    response_overrides: tuple[str, ...] = ()
 
     resume: ResumeKind = "none"
     #: Seconds after which it ends every connection, None where it does not.

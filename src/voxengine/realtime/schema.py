@@ -243,6 +243,12 @@ class McpApproval(
     reason: str | UnsetType | None = UNSET
 
 
+class ItemReference(_Strict, tag_field="type", tag="item_reference", frozen=True, kw_only=True):
+    """An item of the conversation, in the context of a response that has one of its own."""
+
+    id: str
+
+
 class ForceMessage(_Item, tag_field="type", tag="force_message", frozen=True, kw_only=True):
     """A text that is spoken word for word (xAI)."""
 
@@ -265,7 +271,7 @@ class ResponseParams(_Strict, frozen=True, kw_only=True):
 
     audio: _OutputAudio | UnsetType = UNSET
     conversation: Literal["auto", "none"] | UnsetType | None = UNSET
-    input: list[Item] | UnsetType | None = UNSET
+    input: list[Item | ItemReference] | UnsetType | None = UNSET
     instructions: str | UnsetType | None = UNSET
     max_output_tokens: MaxTokens | UnsetType | None = UNSET
     metadata: dict[str, str] | UnsetType | None = UNSET

@@ -33,6 +33,8 @@ class Call:
     item_id: str = ""
     output: str | None = None
     cancelled: bool = False
+    #: Its result is not answered until that is asked for.
+    silent: bool = False
     #: Calls of a later connection for the same, which wait for this one's output; of such a call, the one that runs.
     followers: list[str] = field(default_factory=list)
     leader: str | None = None

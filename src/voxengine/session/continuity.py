@@ -30,8 +30,9 @@ from voxengine.session.recovery import Attempt, GiveUp, Recovery, Step
 
 __all__ = ["Change", "Continuity", "Owner"]
 
-#: The reason of a change of connections that was planned.
+#: The reasons of a change of connections that was planned.
 ROTATION = "rotation"
+RENEWAL = "memory"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -49,8 +50,8 @@ class Owner(FailoverOwner, Protocol):
     def current_leg(self) -> Leg | None:
         """The leg at work, in whatever state."""
 
-    def stand_in(self) -> Leg:
-        """Another leg of the same provider, which is not open yet."""
+    def stand_in(self, anew: bool = False) -> Leg:
+        """Another leg of the same provider, which is not open yet; `anew`: which does not resume the session."""
 
     async def open_stand_in(self, leg: Leg, budget: float | None) -> None:
         """Connect it, and tell it the conversation."""
@@ -269,12 +270,50 @@ class Continuity:
         else:
             self._owner.apply(fx.RotationFailed(busy=True))
 
+    def renew(self) -> None:
+        """As `rotate`, by a connection that is told the log as it stands, because this one remembers another."""
+        if self._task is None:
+            self._start(self._renew(), "renew")
+        else:
+            self._owner.apply(fx.RenewalFailed(busy=True))
+
     async def _rotate(self) -> None:
+        leg = await self._fresh(anew=False)
+        core, self._task = self._owner.core, None
+        if leg is None:
+            self._owner.apply(fx.RotationFailed())
+        elif core.rotation is None or not core.rotation.fits(
+            self._now(), core.quiet, core.answering
+        ):
+            self.retire(leg)
+            self._owner.apply(fx.RotationFailed(busy=True))
+        else:
+            self._replace(leg, ROTATION)
+
+    async def _renew(self) -> None:
+        core = self._owner.core
+        before = [(item.id, item.text) for item in core.conversation]
+        leg = await self._fresh(anew=True)
+        self._task = None
+        if leg is None:
+            self._owner.apply(fx.RenewalFailed())
+            return
+        # One that is told the log with the connection knows nothing of what has changed since.
+        early = leg.provider.capabilities.history in ("at_start", "prompt")
+        changed = early and before != [(item.id, item.text) for item in core.conversation]
+        if changed or core.user_speaking or core.answering:
+            self.retire(leg)
+            self._owner.apply(fx.RenewalFailed(busy=True))
+        else:
+            self._replace(leg, RENEWAL)
+
+    async def _fresh(self, anew: bool) -> Leg | None:
+        """Another connection of the same provider; None, and a warning, if it cannot be opened."""
         owner = self._owner
         old = owner.current_leg
         leg: Leg | None = None
         try:
-            leg = owner.stand_in()
+            leg = owner.stand_in(anew)
             await owner.open_stand_in(leg, None)
             if old is not None:
                 await old.outbox.flush()
@@ -285,20 +324,17 @@ class Continuity:
             words = f"a fresh connection could not be opened, the present one is kept: {failure}"
             meta = old.provider.meta() if old is not None else {}
             owner.show(SystemWarning(code="rotation_failed", message=words, **meta))
-            self._task = None
-            owner.apply(fx.RotationFailed())
-            return
+            return None
         except BaseException:
             if leg is not None:
                 self.retire(leg)
             raise
-        core, self._task = owner.core, None
-        if core.rotation is None or not core.rotation.fits(self._now(), core.quiet, core.answering):
-            self.retire(leg)
-            owner.apply(fx.RotationFailed(busy=True))
-            return
+        return leg
+
+    def _replace(self, leg: Leg, reason: str) -> None:
+        old = self._owner.current_leg
         self._recovery.connected(self._now())
-        owner.take_over(leg, ROTATION, 1, 0.0)
+        self._owner.take_over(leg, reason, 1, 0.0)
         if old is not None:
             self.retire(old)
 

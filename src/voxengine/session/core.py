@@ -12,11 +12,13 @@ functions of the core and the event, a module for each concern, in `voxengine.se
 - cutting: when the user begins to speak while an answer is due, under way or still playing, it is cut to what was
   heard. If nothing of it was heard, it is void, and the user's turn goes on as if there had been no pause.
 - announcing: what the session says by itself, without a provider.
+- editing: items that the application puts in, takes out and shortens.
 - injecting: notes of the application, each at its moment. Comes after every other rule.
 - tools: a call is run once, whatever is repeated; the answer after it is watched for, and asked for again.
 - trouble: timers, errors, lost connections. Every state in which we wait for the provider has a timer.
 - turns: whose audio may be needed again, and which item a turn belongs to that another connection hears once more.
 - outage: a connection is lost and another goes on: what was left open is kept, and asked for again.
+- hearing: the application's own ear tells when the user speaks, and not the provider.
 - hedging: a connection takes over that has heard the user all the time.
 """
 
@@ -44,6 +46,8 @@ from voxengine.session.rules import (
     announcing,
     assistant,
     commands,
+    editing,
+    hearing,
     hedging,
     injecting,
     outage,
@@ -77,6 +81,11 @@ class CoreOptions(msgspec.Struct, frozen=True):
     transcripts: bool = True
     #: Unix time at which the loop's clock was zero, for the timestamps of events that the core makes.
     epoch: float = 0.0
+    #: A turn is answered by itself, and the user's speech cuts an answer: as things are to begin with.
+    auto_response: bool = True
+    interruptions: bool = True
+    #: Names of the tools after whose results no answer is asked for, to begin with.
+    silent_tools: frozenset[str] = frozenset()
 
 
 class SessionCore:
@@ -106,6 +115,13 @@ class SessionCore:
         self.state_since = 0.0
         self.user_speaking = False
         self.manual_turns = self.options.manual_turns
+        self.auto_response = self.options.auto_response
+        self.interruptions = self.options.interruptions
+        self.silent_tools = self.options.silent_tools
+        #: What is at hand was not heard by the provider, which has therefore not stopped by itself.
+        self.own_ear = False
+        #: Turns that the application has ended by hand, and of which the provider has not told yet.
+        self.by_hand = 0
         #: The user's item that is being said, or was said last.
         self.turn_id: str | None = None
         #: Where in all input audio the speech began that is going on, where the provider tells.
@@ -127,6 +143,18 @@ class SessionCore:
         self.aliases: dict[str, str] = {}
         #: Ids that were in the log before the present connection: what it calls by one of them is another item.
         self.taken: frozenset[str] = frozenset()
+        #: Items that the provider at work knows by no id of ours, and the user's texts that it was not told of yet.
+        self.nameless: set[str] = set()
+        self.untold: list[str] = []
+        #: Its memory is not as the log is; another connection is being opened for that; not before this time.
+        self.stale = self.renewing = False
+        self.renew_at = 0.0
+        #: Items that the application took out; and those that were cut before any of it was heard, with the item
+        #: before each.
+        self.deleted = Recent(64)
+        self.cut_out: dict[str, tuple[Item, str | None]] = {}
+        #: How many milliseconds of its items the provider was told were heard.
+        self.cut_there: dict[str, float] = {}
         #: Items whose audio has not been played to its end, and the one of them that the audio path goes to.
         self.sounding: dict[str, Item] = {}
         self.speaking: Item | None = None
@@ -179,14 +207,17 @@ class SessionCore:
         if self.notes.any and self.state != "closed":
             injecting.look(self, event)
             self._update_state()
-        rotation = self.rotation
-        if (
-            rotation is not None
-            and self.connected
-            and rotation.wanted(now, self.quiet, self.answering)
-        ):
-            out.append(fx.Rotate())
+        if self.connected:
+            self._look_at_connection()
         return out
+
+    def _look_at_connection(self) -> None:
+        """Whether another one is to take over, though this one is all right."""
+        if self.stale:
+            editing.look(self)
+        rotation = self.rotation
+        if rotation is not None and rotation.wanted(self.now, self.quiet, self.answering):
+            self.out.append(fx.Rotate())
 
     def next_chunk(self, event: ev.AudioOutputChunk) -> bool:
         """The audio path: one more chunk of the item that is being spoken. True if that is all there is to it.
@@ -302,14 +333,21 @@ class SessionCore:
         return next(users, turn) is not turn
 
     def request(self, command: fx.CreateResponse) -> None:
-        """Ask the provider for a response."""
+        """Ask the provider for a response; later, if it does not know the conversation as it stands."""
+        if self.stale:
+            self.replies.pending = command
+            return
+        if self.untold and editing.ask_with_text(self, command):
+            return
         turn = self.conversation.get(command.turn_id)
         if turn is not None and turn.text and (command.overtaken or self.asked_since(turn)):
             self.expect(ours=True).turn_id = turn.id
             self.out.append(fx.SendText(turn.text, "user"))
             return
         self.expect(ours=True, asked=command)
-        self.out.append(fx.RequestResponse(command.modalities, command.instructions))
+        self.out.append(
+            fx.RequestResponse(command.modalities, command.instructions, command.overrides)
+        )
 
     def call_off(self, response_id: str | None = None) -> None:
         """Tell the provider to stop. If it cannot, what still comes of it does not count."""
@@ -341,12 +379,20 @@ class SessionCore:
         knows_them = isinstance(command, fx.Reattached) and command.resumed
         self.taken = frozenset() if knows_them else frozenset(i.id for i in self.conversation)
         self.own_items.clear()
+        self.cut_there.clear()
+        self.renewing = False
+        if not knows_them:
+            self.stale = False
+            self.nameless.clear()
+            if command.capabilities.history != "none":
+                self.untold.clear()  # the log has them
         self.calls.next_leg()
         if not self.provider:
             self.state_since = self.now
         self.provider, self.capabilities = command.provider, command.capabilities
         self.connected, self.recovering, self.failing_over = True, False, False
         self.user_speaking = False
+        self.by_hand = 0
         self.speech_from_ms = None
         limit = self.capabilities.max_connection_seconds
         self.rotation = None
@@ -402,8 +448,16 @@ _RULES: dict[type, Callable[[SessionCore, Any], None]] = {
     fx.RotationFailed: trouble.rotation_failed,
     fx.FailOverFailed: trouble.fail_over_failed,
     fx.HandOver: outage.hand_over,
+    fx.Configured: editing.configured,
+    fx.AddItem: editing.add_item,
+    fx.DeleteItem: editing.delete_item,
+    fx.TruncateItem: editing.truncate_item,
+    fx.RenewalFailed: editing.renewal_failed,
     fx.Text: commands.text,
     fx.CreateResponse: commands.create_response,
+    fx.HearSpeech: hearing.speech,
+    fx.HearTurn: hearing.turn,
+    fx.NameTurn: hearing.name_turn,
     fx.Say: commands.say,
     fx.Announce: announcing.announce,
     fx.Inject: injecting.inject,

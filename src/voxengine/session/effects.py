@@ -4,17 +4,19 @@ In: commands of the application, and reports of the runner (a tool has finished,
 the order in which they are to be performed. An effect that is a `ProviderEvent` is an event for the application.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from voxengine.audio.formats import AudioFormat
+from voxengine.conversation import Item
 from voxengine.conversation.injection import InjectionResult, Note
 from voxengine.events import ProviderEvent, ProviderSwitched
 from voxengine.providers.capabilities import Capabilities
 
 __all__ = [
     "PASS",
+    "AddItem",
     "Announce",
     "Attached",
     "CallFailed",
@@ -24,23 +26,31 @@ __all__ = [
     "ClearTimer",
     "Close",
     "Command",
+    "Configured",
     "CreateResponse",
+    "DeleteItem",
     "Effect",
     "FailOver",
     "FailOverFailed",
     "ForgetAudio",
+    "ForgetItem",
     "GaveUp",
     "GiveNote",
     "HandOver",
+    "HearSpeech",
+    "HearTurn",
     "HedgeTookOver",
     "Inject",
     "Interrupt",
     "KeepAudio",
+    "NameTurn",
     "NoteRefused",
     "NoteSettled",
     "NoteTaken",
     "PlaybackAck",
     "Reattached",
+    "RenewMemory",
+    "RenewalFailed",
     "Replay",
     "RequestResponse",
     "Rotate",
@@ -56,6 +66,7 @@ __all__ = [
     "TimerFired",
     "ToolFinished",
     "Truncate",
+    "TruncateItem",
     "TurnOver",
 ]
 
@@ -151,9 +162,78 @@ class CreateResponse(_In, frozen=True):
 
     modalities: tuple[str, ...] | None = None
     instructions: str | None = None
+    #: Settings for this response only.
+    overrides: dict[str, Any] | None = None
     #: The user's item that it is to answer, and whether the provider knows of something that was said later.
     turn_id: str | None = None
     overtaken: bool = False
+
+
+class HearSpeech(_In, frozen=True):
+    """The application itself hears that the user began to speak, or fell silent: fields as of the provider's events."""
+
+    began: bool
+    item_id: str
+    audio_ms: float | None = None
+    lag_ms: float = 0.0
+
+
+class HearTurn(_In, frozen=True):
+    """The application itself hears that the user's turn of `duration_ms` is over; its audio is sent later."""
+
+    item_id: str
+    audio_ms: float | None = None
+    duration_ms: float = 0.0
+
+
+class NameTurn(_In, frozen=True):
+    """The application is about to end the user's turn; `made` is False if that failed.
+
+    It becomes this item of the log, where the application's own ear has told of it. Nobody answers it unasked.
+    """
+
+    item_id: str | None = None
+    made: bool = True
+
+
+class AddItem(_In, frozen=True):
+    """The application puts an item into the conversation, behind another ("" is the beginning, None the end)."""
+
+    item: Item
+    after: str | None = None
+
+
+class DeleteItem(_In, frozen=True):
+    """The application takes an item out of the conversation."""
+
+    item_id: str
+
+
+class TruncateItem(_In, frozen=True):
+    """The application says that of an item of the assistant only so much was heard."""
+
+    item_id: str
+    heard_ms: float
+
+
+class Configured(_In, frozen=True):
+    """The connection at work has other capabilities, or the application other wishes; None: as before.
+
+    `silent_tools` are the names of tools after whose results no answer is asked for. `new_format`: audio comes in
+    another format from here on.
+    """
+
+    capabilities: Capabilities | None = None
+    auto_response: bool | None = None
+    interruptions: bool | None = None
+    silent_tools: frozenset[str] | None = None
+    new_format: bool = False
+
+
+class RenewalFailed(_In, frozen=True):
+    """No fresh connection that knows the conversation as it stands; `busy`: it came at a moment that was bad."""
+
+    busy: bool = False
 
 
 class Say(_In, frozen=True):
@@ -238,10 +318,18 @@ Command: TypeAlias = (
     | HedgeTookOver
     | GaveUp
     | RotationFailed
+    | RenewalFailed
     | FailOverFailed
     | HandOver
+    | Configured
+    | AddItem
+    | DeleteItem
+    | TruncateItem
     | Text
     | CreateResponse
+    | HearSpeech
+    | HearTurn
+    | NameTurn
     | Say
     | Announce
     | Inject
@@ -273,6 +361,7 @@ class RequestResponse(_Out, frozen=True):
 
     modalities: tuple[str, ...] | None = None
     instructions: str | None = None
+    overrides: dict[str, Any] | None = None
 
 
 class Speak(_Out, frozen=True):
@@ -325,9 +414,24 @@ class NoteSettled(_Out, frozen=True):
 
 
 class TellItems(_Out, frozen=True):
-    """`provider.add_conversation_history`, of items of the log that it does not know."""
+    """`provider.add_conversation_history`, of items of the log that it does not know.
+
+    `after` is where they go, as the provider calls it; None: to the end. `waited_for`: by whoever put them in.
+    """
 
     item_ids: tuple[str, ...]
+    after: str | None = None
+    waited_for: bool = False
+
+
+class ForgetItem(_Out, frozen=True):
+    """`provider.delete_item`, of an item that it may not know."""
+
+    item_id: str
+
+
+class RenewMemory(_Out, frozen=True):
+    """Open another connection of the same provider, which is told the log as it stands, and let it take over."""
 
 
 class Replay(_Out, frozen=True):
@@ -403,6 +507,8 @@ Effect: TypeAlias = (
     | Speak
     | CancelResponse
     | Truncate
+    | ForgetItem
+    | RenewMemory
     | SendToolResult
     | TellItems
     | GiveNote

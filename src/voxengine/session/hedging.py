@@ -221,7 +221,7 @@ class Hedge(Relay):
     def _answer(self, other: Contender, heard: Heard) -> None:
         """It has heard a turn. One that does not answer by itself is asked, as the one at work is."""
         can = other.leg.provider.capabilities
-        if can.auto_response or self._core.manual_turns:
+        if can.auto_response or self._core.manual_turns or not self._core.auto_response:
             return
         other.asked.append(Asked(self._now(), heard))
         other.do(other.leg.provider.create_response)

@@ -31,6 +31,7 @@ from voxengine.providers.base import BaseProvider
 from voxengine.providers.registry import create_provider
 from voxengine.session.outbox import Outbox
 from voxengine.session.recovery import code_of
+from voxengine.session.wishes import check_wishes
 
 __all__ = ["Leg"]
 
@@ -147,6 +148,7 @@ class Leg:
         self, history: Callable[[], Awaitable[Fitted]], settings: dict[str, Any]
     ) -> None:
         provider = self.provider
+        check_wishes(provider, self.config)
         early = provider.capabilities.history == "at_start"
         if early:
             await self._tell_history(await history())
@@ -197,6 +199,27 @@ class Leg:
                 self._receive(self, _warning(self.provider, failure))
         if not quiet and ConnectionEstablished in self._told and ConnectionLost not in self._told:
             self._tell(ConnectionClosed)
+
+    def change_formats(self, given: AudioFormat, taken: AudioFormat) -> None:
+        """From here on the application sends audio of the format `given`, and gets it as `taken`."""
+        config = self.config
+        if (given, taken) == (config.input_format, config.output_format):
+            return
+        if given != config.input_format:
+            between = converter_for(config.input_format, given)
+            if self._gathered and between is not None:
+                waits = bytes(self._gathered)
+                self._gathered[:] = between.process(waits) + between.flush()
+            self._up = converter_for(given, self.provider.get_audio_format())
+            if self._gather:
+                self._gather = given.n_bytes(GATHER_MS)
+        if taken != config.output_format:
+            if self._down is not None:
+                self._flush()
+            self._target = taken
+            self._rate, self._encoding = taken.sample_rate, taken.encoding
+            self._source = self._down = None
+        self.config = config.with_changes(input_format=given, output_format=taken)
 
     @property
     def direct(self) -> Callable[[bytes], None] | None:

@@ -58,7 +58,12 @@ class Notes:
     def any(self) -> bool:
         """Whether there is anything to look after."""
         return bool(
-            len(self.queue) or self.given or self.applied or self.owed or self.timer_at is not None
+            len(self.queue)
+            or self.given
+            or self.applied
+            or self.prefix
+            or self.owed
+            or self.timer_at is not None
         )
 
     def remember(self, note: Note) -> None:

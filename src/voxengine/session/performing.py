@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from voxengine.clock import Clock
-from voxengine.errors import ConnectionError, UnsupportedFeatureError
+from voxengine.errors import ConnectionError, MessageError, UnsupportedFeatureError
 from voxengine.events import ErrorGeneral, ProviderEvent
 from voxengine.session import effects as fx
 from voxengine.session.core import SessionCore
@@ -34,9 +35,9 @@ _Waits: TypeAlias = "list[Awaitable[Any]] | None"
 class Performer:
     """The hands of a session.
 
-    `show` gets the events for the application; `rotate` is called when another connection is to take over, `fail_over`
-    when another provider is; `hedge` is told what a second one has to know as well; `instructions` gives those of the
-    session.
+    `show` gets the events for the application; `rotate` is called when another connection is to take over, `renew` when
+    that is to be told the log anew, `fail_over` when another provider is; `hedge` is told what a second one has to know
+    as well; `instructions` gives those of the session.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class Performer:
         fail_over: Callable[[str, str], None],
         hedge: Hedge,
         instructions: Callable[[], str | None],
+        renew: Callable[[], None],
     ) -> None:
+        self._renew = renew
         self._hedge = hedge
         self._core = core
         self._tools = tools
@@ -176,8 +179,10 @@ class Performer:
     def _request_response(self, effect: fx.RequestResponse, waits: _Waits) -> None:
         modalities = list(effect.modalities) if effect.modalities else None
         provider = self._at_work().provider
-        call = partial(provider.create_response, modalities, instructions=effect.instructions)
-        self._to_provider(call, waits)
+        options: dict[str, Any] = {"instructions": effect.instructions}
+        if effect.overrides:
+            options["overrides"] = effect.overrides
+        self._to_provider(partial(provider.create_response, modalities, **options), waits)
 
     def _speak(self, effect: fx.Speak, waits: _Waits) -> None:
         self._to_provider(to_say(self._at_work().provider, effect.text), waits)
@@ -205,11 +210,24 @@ class Performer:
         call = partial(provider.send_tool_result, effect.call_id, effect.output)
         self._to_provider(call, None, quiet=effect.best_effort)
 
-    def _tell_items(self, effect: fx.TellItems, _: _Waits) -> None:
+    def _tell_items(self, effect: fx.TellItems, waits: _Waits) -> None:
         leg = self._at_work()
         items = [i for i in map(self._core.conversation.get, effect.item_ids) if i is not None]
         leg.told.update(effect.item_ids)
-        self._to_provider(partial(leg.provider.add_conversation_history, items), None)
+        place: dict[str, Any] = {} if effect.after is None else {"after": effect.after}
+        call = partial(leg.provider.add_conversation_history, items, **place)
+        self._to_provider(call, waits if effect.waited_for else None)
+
+    def _forget_item(self, effect: fx.ForgetItem, waits: _Waits) -> None:
+        leg = self._at_work()
+        if effect.item_id in leg.left_out:
+            return  # it was never told of it
+
+        async def forget() -> None:
+            with contextlib.suppress(MessageError):  # it does not know it, which is as good
+                await leg.provider.delete_item(effect.item_id)
+
+        self._to_provider(forget, waits, on_error=self.complain)
 
     # -- notes of the application
 
@@ -267,6 +285,9 @@ class Performer:
 
     # -- other effects
 
+    def _start_renewal(self, _: fx.RenewMemory, __: _Waits) -> None:
+        self._renew()
+
     def _start_failover(self, effect: fx.FailOver, _: _Waits) -> None:
         self._fail_over(effect.code, effect.reason)
 
@@ -316,6 +337,8 @@ _PERFORM: dict[type, Callable[[Performer, Any, _Waits], None]] = {
     fx.Truncate: Performer._truncate,
     fx.SendToolResult: Performer._send_tool_result,
     fx.TellItems: Performer._tell_items,
+    fx.ForgetItem: Performer._forget_item,
+    fx.RenewMemory: Performer._start_renewal,
     fx.GiveNote: Performer._give_note,
     fx.NoteSettled: Performer._settle_note,
     fx.KeepAudio: Performer._keep_audio,

@@ -113,7 +113,9 @@ class Relay:
             other.call_off()
         elif isinstance(command, fx.CreateResponse):
             due = core.replies.current
-            if due is not None and due.state is ReplyState.DUE and due.asked is command:
+            if due is None or due.state is not ReplyState.DUE or command.overrides:
+                return
+            if due.asked is command:
                 self._ask(other)
                 modalities = list(command.modalities) if command.modalities else None
                 provider = other.leg.provider

@@ -45,6 +45,7 @@ from voxengine.session.briefing import Briefing
 from voxengine.session.chain import Chain
 from voxengine.session.continuity import Change, Continuity
 from voxengine.session.core import CoreOptions, SessionCore
+from voxengine.session.editing import Editor
 from voxengine.session.effects import PASS, Command
 from voxengine.session.hedging import Hedge, Places
 from voxengine.session.ledger import Ledger
@@ -73,6 +74,9 @@ _ABOUT_CONNECTION = frozenset(
 )
 #: What a connection that works has brought at least once.
 _WORK = frozenset({TurnDetected, TranscriptCompleted, ResponseStarted, ResponseCompleted})
+
+#: Commands that no answer depends on.
+_EDITS = (fx.AddItem, fx.DeleteItem, fx.TruncateItem)
 
 #: Seconds for which a moment is waited for that was asked for; then it is done all the same.
 MOMENT_BUDGET = 60.0
@@ -124,6 +128,9 @@ class Session:
             metrics=config.mode == "big",
             transcripts=config.mode != "fast",
             epoch=clock.epoch,
+            auto_response=config.auto_response,
+            interruptions=config.interruptions,
+            silent_tools=tools.silent,
         )
         self.core = SessionCore(conversation, options, PlayoutClock(config.output_latency_ms))
         #: The user's audio that may be needed again.
@@ -153,11 +160,14 @@ class Session:
             fail_over=self._line.fail_over,
             hedge=self._hedge,
             instructions=lambda: self.config.instructions,
+            renew=self._line.renew,
         )
         self.apply = self._hands.apply
         #: `NoteGiver.put_in`: a note of the application, for its moment.
         self.inject = self._hands.notes.put_in
         self._bill = Bill(self, bus, ledger, self._time)
+        #: What the application changes of the conversation and of the settings.
+        self.editor = Editor(self, tools, self._hedge, self._audio, self._uplink)
         #: Ends the call for a reason, when a limit is reached.
         self.hang_up = hang_up or self.close
         #: Settings that the application has changed since, and that are not part of the configuration.
@@ -301,7 +311,9 @@ class Session:
         """Disconnect, stop the tools, end the conversation. May be called again."""
         leg, self._hands.leg = self._hands.leg, None
         self._uplink.sink = None
-        leaving = self._hedge.close() | self._line.close() | self._bill.close()
+        leaving = (
+            self._hedge.close() | self._line.close() | self._bill.close() | self.editor.close()
+        )
         try:
             if leg is not None:
                 await leg.close()
@@ -344,9 +356,9 @@ class Session:
         """
         await leg.open(lambda: self._history(leg), budget=budget)
 
-    def stand_in(self) -> Leg:
-        """Another leg of the present provider, not open yet."""
-        old = self._hands.leg
+    def stand_in(self, anew: bool = False) -> Leg:
+        """Another leg of the present provider, not open yet; `anew`: which does not take up its session."""
+        old = None if anew else self._hands.leg
         self._late.clear()
         return Leg(
             self.config.provider,
@@ -394,6 +406,9 @@ class Session:
         self._uplink.format = config.input_format
         self._settings.clear()
         self._late.clear()
+        self.apply(
+            fx.Configured(auto_response=config.auto_response, interruptions=config.interruptions)
+        )
 
     def take_over(
         self,
@@ -410,7 +425,8 @@ class Session:
         audio = self._audio
         previous = self.config
         if change is not None:
-            self._use(change.config)
+            self._use(self.editor.with_formats(change))
+        leg.change_formats(self.config.input_format, self.config.output_format)
         if self._late:
             leg.outbox.put(partial(leg.provider.update_session, **self._late))
         outage = not self.core.connected
@@ -550,6 +566,8 @@ class Session:
             left_out.append("history")
         if tools and not can.tools:
             left_out.append("tools")
+        if previous.turn_options not in ({}, change.config.turn_options):
+            left_out.append("turn_options")
         if previous.turn_detection not in (None, change.config.turn_detection):
             left_out.append(f"turn_detection {previous.turn_detection}")
         voice = change.config.voice
@@ -662,7 +680,8 @@ class Session:
         except Exception as failure:
             # What was lost with the connection is in the log, or is owed: the next one takes it up.
             if not await self._goes_on(leg, failure):
-                self.apply(fx.CallFailed())
+                if not isinstance(command, _EDITS):
+                    self.apply(fx.CallFailed())
                 raise
 
     async def call(self, call: Callable[[Leg], Awaitable[Any]]) -> Any:
@@ -688,8 +707,16 @@ class Session:
 
         await self.call(change)
 
-    async def commit_audio(self) -> None:
-        """End the user's turn with the audio that was sent so far."""
+    async def commit_audio(self, item_id: str | None = None) -> None:
+        """End the user's turn with the audio that was sent so far; `item_id` is its item, where that is known."""
+        self.apply(fx.NameTurn(item_id))
+        try:
+            await self._commit()
+        except BaseException:
+            self.apply(fx.NameTurn(item_id, made=False))
+            raise
+
+    async def _commit(self) -> None:
 
         def commit(leg: Leg) -> Awaitable[None]:
             self._audio.commit()
@@ -771,13 +798,13 @@ class Session:
             if self.core.recovering and leg is at_work and not hedge.replaces(event):  # type: ignore[arg-type]
                 self._line.lost(leg, event)  # type: ignore[arg-type]
         elif kind is SessionUpdated:
+            self.apply(fx.Configured(leg.provider.capabilities))
             self._listen_as_needed(leg)
 
     def _receive_hidden(self, leg: Leg, event: ProviderEvent) -> None:
         """Of one that is about to take over, or was replaced, the conversation needs nothing; a second one may win."""
         if type(event) is UsageUpdated:
-            self.ledger.add(event)
-            self.show(event)
+            self.book(event)
         elif type(event) in _ABOUT_CONNECTION and not (leg.hidden or leg.retired):
             self.show(event)
         elif leg is self._hedge.leg:
@@ -789,6 +816,11 @@ class Session:
     def _meta(self) -> dict[str, Any]:
         leg = self._hands.leg
         return leg.provider.meta() if leg is not None else {}
+
+    def book(self, usage: UsageUpdated) -> None:
+        """Something was used that the leg at work does not tell of."""
+        self.ledger.add(usage)
+        self.show(usage)
 
     def show(self, event: ProviderEvent) -> None:
         """Tell the application, unless its mode does not want to know."""

@@ -11,12 +11,12 @@ import json
 import re
 import threading
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from voxengine.errors import ToolError
+from voxengine.errors import ConfigurationError, ToolError
 from voxengine.session.effects import ToolFinished
 
 __all__ = ["Tool", "Toolbox"]
@@ -46,6 +46,7 @@ class Tool:
         description: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        responds: bool = True,
     ) -> None:
         self.function = function
         self.name: str = name or str(getattr(function, "__name__", ""))
@@ -61,6 +62,8 @@ class Tool:
         self.description = description or text
         #: Seconds that a call may take; None is the engine's default.
         self.timeout = timeout
+        #: Whether the assistant goes on when it has the result; else only a request makes it.
+        self.responds = responds
         self._types = {} if parameters is not None else _parameter_types(self.name, function)
         #: JSON schema of the arguments.
         self.parameters: dict[str, Any] = (
@@ -70,8 +73,9 @@ class Tool:
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
     def schema(self) -> dict[str, Any]:
-        """What a provider is told: name, description, parameters."""
-        return {"name": self.name, "description": self.description, "parameters": self.parameters}
+        """What a provider is told: name, description, parameters; and `responds`, where that is False."""
+        told = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return told if self.responds else {**told, "responds": False}
 
     def arguments(self, text: str) -> dict[str, Any]:
         """The arguments in JSON text, as the types that the function names.
@@ -111,11 +115,62 @@ class Toolbox:
     def __init__(self, default_timeout: float = 30.0) -> None:
         self.default_timeout = default_timeout
         self._tools: dict[str, Tool] = {}
+        #: Schemas of tools that the provider is told of, and that have no function here.
+        self._declared: list[dict[str, Any]] = []
+        #: Tools that were offered to one response alone, the last that had any.
+        self._lent: dict[str, Tool] = {}
         self._threads = _DaemonThreads(MAX_THREADS)
 
     def add(self, tool: Tool) -> None:
         """Offer a tool; one of the same name is replaced."""
         self._tools[tool.name] = tool
+
+    def replace(self, tools: Sequence[Tool], declared: Sequence[dict[str, Any]] = ()) -> None:
+        """Offer these tools and no others; `declared` are schemas of some that have no function here."""
+        self._tools = {tool.name: tool for tool in tools}
+        self._declared = [s for s in declared if s.get("name") not in self._tools]
+
+    def lend(self, tools: Iterable[Any]) -> list[dict[str, Any]]:
+        """The schemas of what is offered to one response alone, tools or schemas. Calls of the tools are run."""
+        given = list(tools)
+        self._lent = {tool.name: tool for tool in given if isinstance(tool, Tool)}
+        return [one.schema() if isinstance(one, Tool) else dict(one) for one in given]
+
+    def resolved(self, given: Iterable[Any]) -> tuple[list[Tool], list[dict[str, Any]]]:
+        """Tools, functions and schemas as tools, and the schemas of those that have no function.
+
+        Raises:
+            ToolError: a function cannot be described. ConfigurationError: something is neither.
+        """
+        tools: list[Tool] = []
+        declared: list[dict[str, Any]] = []
+        for one in given:
+            if isinstance(one, Tool):
+                tools.append(one)
+            elif isinstance(one, Mapping):
+                known = self._tools.get(str(one.get("name")))
+                if known is not None:
+                    tools.append(known)
+                else:
+                    declared.append(dict(one))
+            elif callable(one):
+                tools.append(Tool(one))
+            else:
+                raise ConfigurationError(
+                    f"tools are functions, Tool objects and JSON schemas, not {type(one).__name__}"
+                )
+        return tools, declared
+
+    @property
+    def offered(self) -> tuple[list[Tool], list[dict[str, Any]]]:
+        """What `replace` was given."""
+        return list(self._tools.values()), list(self._declared)
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Names of the tools after whose results no answer is asked for."""
+        known = {**self._lent, **self._tools}
+        return frozenset(name for name, tool in known.items() if not tool.responds)
 
     def __len__(self) -> int:
         return len(self._tools)
@@ -125,7 +180,7 @@ class Toolbox:
 
     def schemas(self) -> list[dict[str, Any]]:
         """All tools as a provider is told of them."""
-        return [tool.schema() for tool in self._tools.values()]
+        return [*(tool.schema() for tool in self._tools.values()), *self._declared]
 
     async def run(self, call_id: str, name: str, arguments: str) -> ToolFinished:
         """Run a call. Whatever goes wrong becomes a report that the assistant can be told; only cancellation raises."""
@@ -134,7 +189,7 @@ class Toolbox:
         code, words = "raised", ""
         limit = self.default_timeout
         try:
-            tool = self._tools.get(name)
+            tool = self._tools.get(name) or self._lent.get(name)
             if tool is None:
                 known = ", ".join(self._tools) or "none"
                 code = "unknown_tool"

@@ -63,6 +63,10 @@ class Uplink:
         self._format = format
         self._sample = format.bytes_per_frame
 
+    def renew(self) -> None:
+        """The sink takes audio in another way than before."""
+        self._update()
+
     @property
     def sink(self) -> Leg | None:
         """Where audio goes as it comes; None while it is only kept."""

@@ -365,7 +365,7 @@ async def test_audio_that_the_vendor_does_not_take_is_dropped_and_told():
         call = server.call("xai")
         provider = call.provider
         await provider.connect()
-        raw = server.peer.socket._transport.underlying_transport  # type: ignore[union-attr]
+        raw = server.peer.socket._websocket._transport.underlying_transport  # type: ignore[union-attr]
         raw.pause_reading()
         chunk = bytes(48 * 100)
         sent = 0

@@ -9,7 +9,11 @@ from voxengine.config import ProviderConfig
 from voxengine.errors import ConfigurationError
 from voxengine.providers.capabilities import Capabilities
 from voxengine.providers.cascade.assembly import is_on_device, tool_specs
-from voxengine.providers.cascade.settings import CascadeSettings
+from voxengine.providers.cascade.settings import (
+    TURN_OPTIONS,
+    CascadeSettings,
+    check_turn_options,
+)
 
 __all__ = ["CASCADE", "check_config", "of_instance"]
 
@@ -29,6 +33,9 @@ CASCADE = Capabilities(
     vad_events=True,
     auto_response=True,
     self_interrupting=True,
+    auto_response_optional=True,
+    interruptions_optional=True,
+    turn_options=TURN_OPTIONS,
     input_transcription=True,
     partial_transcripts=True,
     cancel=True,
@@ -41,6 +48,7 @@ CASCADE = Capabilities(
     parallel_tools=True,
     continues_after_tool=True,
     history="items",
+    history_places=True,
     system_messages=True,
     instructions_updatable=True,
     usage_unit="seconds",
@@ -55,8 +63,8 @@ def of_instance(
     return msgspec.structs.replace(
         can,
         audio_output=config.modalities is None or "audio" in config.modalities,
-        auto_response=finds_turns,
-        self_interrupting=finds_turns,
+        auto_response=finds_turns and config.auto_response is not False,
+        self_interrupting=finds_turns and config.interruptions is not False,
         vad_events=finds_turns and config.vad_events is not False,
         input_transcription=config.transcription is not False,
         partial_transcripts=config.partials is not False,
@@ -77,3 +85,4 @@ def check_config(config: ProviderConfig) -> None:
             f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}"
         )
     tool_specs(config.tools)
+    check_turn_options(config.turn_options or {})

@@ -149,6 +149,11 @@ def tool_specs(tools: list[dict[str, Any]] | None) -> tuple[ToolSpec, ...]:
     return tuple(specs)
 
 
+def silent_tools(tools: list[dict[str, Any]] | None) -> frozenset[str]:
+    """Names of the tools whose results are answered on request only."""
+    return frozenset(str(t.get("name")) for t in tools or () if t.get("responds") is False)
+
+
 def connection_error(failure: Exception, provider: str) -> tuple[VoiceEngineError, str, bool]:
     """Why the parts could not be brought to life: the error to raise, its code, and whether trying again can help."""
     error: VoiceEngineError

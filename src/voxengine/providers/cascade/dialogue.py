@@ -15,7 +15,7 @@ from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
 from voxengine.errors import MessageError, ProviderError
-from voxengine.providers.cascade.assembly import Parts, tool_specs
+from voxengine.providers.cascade.assembly import Parts, silent_tools, tool_specs
 from voxengine.providers.cascade.hearing import Hearing
 from voxengine.providers.cascade.memory import Memory
 from voxengine.providers.cascade.parts import BrainEvent, BrainText, ToolSpec, Transcription
@@ -69,6 +69,7 @@ class Dialogue:
             partials=config.partials is not False,
             manual=config.turn_detection == "none",
         )
+        self.hearing.configure(config.turn_options or {})
         self.usage = Usage(parts.brain.name)
         self._parts = parts
         self._config = config
@@ -102,7 +103,9 @@ class Dialogue:
 
     def goes_on(self, turn: Utterance, before_ms: float) -> bool:
         """Whether nothing of the answer to this turn had been heard (or read) `before_ms` ago."""
-        if self._answered is None or self._answered[0] is not turn or self.hearing.manual:
+        if self._answered is None or self._answered[0] is not turn:
+            return False
+        if self.hearing.manual or not self._interrupted:
             return False
         reply = self._answered[1]
         return not any(self.mouth.perceived(item_id, before_ms) for item_id in reply.items)
@@ -112,7 +115,8 @@ class Dialogue:
         if self.hearing.manual:
             return
         goes_on = self._answered is not None and self._answered[0] is turn
-        cuts = self._reply is not None or self.mouth.speaking or goes_on
+        talks = self._reply is not None or self.mouth.speaking
+        cuts = self._interrupted and (talks or goes_on)
         if cuts or self._config.vad_events is not False:
             # Told in any case where it cuts an answer short: what is already buffered for playing has to go.
             turn.announced = True
@@ -137,7 +141,7 @@ class Dialogue:
             self._emit(ev.TurnDetected, item_id=turn.item_id, audio_ms=audio_ms)
         self._note(turn, text, failure)
         if text or failure is not None:
-            self._answer(turn, None if text else failure)
+            self._answer_if_wanted(turn, None if text else failure)
 
     def committed(self, turn: Utterance, audio_ms: float) -> None:
         """The application ended the turn."""
@@ -147,10 +151,10 @@ class Dialogue:
         """The words of a committed turn: where turns are manual, an answer has to be asked for."""
         text, failure = turn.result()
         self._note(turn, text, failure, always=not text)
-        if self.hearing.manual:
+        if self.hearing.manual or not self._answers:
             self._lost = None if text else failure
         elif (text or failure is not None) and not self.hearing.user_speaks:
-            self._answer(turn, None if text else failure)
+            self._answer_if_wanted(turn, None if text else failure)
 
     def _note(
         self, turn: Utterance, text: str, failure: ProviderError | None, always: bool = False
@@ -175,6 +179,21 @@ class Dialogue:
     def responding(self) -> bool:
         """Whether a response is under way."""
         return self._reply is not None
+
+    @property
+    def _answers(self) -> bool:
+        """Whether a turn is answered without being asked for."""
+        return self._config.auto_response is not False
+
+    @property
+    def _interrupted(self) -> bool:
+        """Whether the user's speech cuts an answer short."""
+        return self._config.interruptions is not False
+
+    def _answer_if_wanted(self, turn: Utterance, failure: ProviderError | None) -> None:
+        # An answer that is not to be interrupted goes on: what was said meanwhile is answered on request.
+        if self._answers and (self._interrupted or self._reply is None):
+            self._answer(turn, failure)
 
     def _answer(self, turn: Utterance, failure: ProviderError | None) -> None:
         # A response that began while the user was speaking is overtaken by what was said.
@@ -270,6 +289,7 @@ class Dialogue:
             mouth=self.mouth,
             settings=self._settings,
             tools=tool_specs(self._config.tools),
+            silent=silent_tools(self._config.tools),
         )
         self._answered = None
         self._reply = reply = Reply(

@@ -8,7 +8,7 @@ does the clock go on where the audio stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from voxengine.audio.formats import AudioFormat
@@ -94,10 +94,21 @@ class Hearing:
         self._fed = False
         self._heard_at = self._clock()
         self._stall_ms = settings.stall_ms
+        #: Silence that ends a turn, where that was asked for; None leaves it to the detector.
+        self._silence: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         #: Seconds of audio taken.
         self.seconds = 0.0
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Find turns with these settings, of OpenAI's turn detection, from here on."""
+        silence = options.get("silence_duration_ms")
+        self._silence = None if silence is None else float(silence)
+        settings = self._settings.with_turn_options(options)
+        self._segmenter.configure(
+            start=settings.vad_start, end=settings.vad_end, preroll_ms=settings.preroll_ms
+        )
 
     # -- audio in
 
@@ -240,7 +251,7 @@ class Hearing:
         ):
             return
         silence = self._silence_ms()
-        wait = self._detector.wait_ms(turn.text, turn.speech_ms)
+        wait = self._wait_ms(turn)
         if silence < wait:
             return
         self._stop_timer()
@@ -286,6 +297,12 @@ class Hearing:
         quiet = self._quiet_ms()
         return silence + quiet if quiet >= self._stall_ms - 0.5 else silence
 
+    def _wait_ms(self, turn: Utterance) -> float:
+        """Silence after which the turn is over: as was asked for, or as the detector thinks right."""
+        if self._silence is not None:
+            return self._silence
+        return self._detector.wait_ms(turn.text, turn.speech_ms)
+
     def _wake_in(self, ms: float) -> None:
         self._stop_timer()
         self._timer = asyncio.get_running_loop().call_later(max(ms, 1.0) / 1000, self._woken)
@@ -310,7 +327,7 @@ class Hearing:
         else:
             self._check()
         if not turn.decided:
-            missing = self._detector.wait_ms(turn.text, turn.speech_ms) - self._silence_ms()
+            missing = self._wait_ms(turn) - self._silence_ms()
             # Until the words are there, `_known` is what comes next; the timer only looks after it.
             self._wake_in(missing if missing > 0 else self._stall_ms)
 

@@ -154,8 +154,23 @@ class Memory:
 
     # -- from outside
 
-    def add_history(self, items: Sequence[Item]) -> None:
-        """An earlier conversation; items that are known already are not added again."""
+    def add_history(self, items: Sequence[Item], after: str | None = None) -> None:
+        """An earlier conversation; items that are known already are not added again.
+
+        It follows the item `after`, or begins the conversation where that is "".
+        """
+        later = [] if after is None else self._behind(after)
+        self._add_all(items)
+        for item_id in later:
+            self._entries.move_to_end(item_id)
+
+    def _behind(self, item_id: str) -> list[str]:
+        ids = list(self._entries)
+        if item_id == "":
+            return ids
+        return ids[ids.index(item_id) + 1 :] if item_id in self._entries else []
+
+    def _add_all(self, items: Sequence[Item]) -> None:
         for item in items:
             if item.id in self._entries:
                 continue

@@ -39,6 +39,9 @@ _LIVE = frozenset(
         "tools",
         "modalities",
         "turn_detection",
+        "turn_options",
+        "auto_response",
+        "interruptions",
         "transcription",
         "partials",
         "vad_events",
@@ -279,10 +282,12 @@ class CascadeProvider(BaseProvider):
 
     # -- the conversation
 
-    async def add_conversation_history(self, items: Sequence[Item]) -> None:
+    async def add_conversation_history(
+        self, items: Sequence[Item], *, after: str | None = None
+    ) -> None:
         """Tell the brain an earlier conversation."""
         with self._named() as dialogue:
-            dialogue.memory.add_history(items)
+            dialogue.memory.add_history(items, after)
 
     async def truncate_item(self, item_id: str, heard_ms: float, heard_text: str) -> None:
         """Of this item of the assistant, only `heard_text` was heard.
@@ -325,6 +330,8 @@ class CascadeProvider(BaseProvider):
         self._describe()
         if self._dialogue is not None:
             self._dialogue.hearing.manual = self.config.turn_detection == "none"
+            if "turn_options" in config:
+                self._dialogue.hearing.configure(self.config.turn_options or {})
             self._dialogue.hearing.partials = self.config.partials is not False
             if "voice" in config:
                 self._choose_voice(self._dialogue)

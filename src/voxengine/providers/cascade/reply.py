@@ -49,6 +49,7 @@ class ReplyTools:
         emit: takes the class of an event and its fields.
         used: takes what the brain says about its costs.
         new_id: makes the id of the next item.
+        silent: names of the tools whose results are not waited for.
     """
 
     ask: Callable[[Sequence[ToolSpec]], AsyncIterator[BrainEvent]]
@@ -61,6 +62,7 @@ class ReplyTools:
     mouth: Mouth
     settings: CascadeSettings
     tools: Sequence[ToolSpec] = ()
+    silent: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -237,17 +239,21 @@ class Reply:
     async def _perform(self, lines: _Lines) -> list[ToolCall]:
         item: SpokenItem | None = None
         entry: Entry | None = None
-        open_, held = False, ""
+        open_, held, called = False, "", False
+        #: Those whose results this answer goes on with.
         calls: list[ToolCall] = []
         while (line := await lines.take()) is not None:
             if isinstance(line, ToolCall):
                 entry = entry or self._with.memory.answer(self._with.new_id(), self.id)
-                calls.append(self._call(line, entry))
+                call = self._call(line, entry)
+                called = True
+                if call.name not in self._with.silent:
+                    calls.append(call)
                 continue
             if item is None and not line.strip():
                 held += line  # white space alone is not yet an answer
                 continue
-            if item is None or calls:
+            if item is None or called:
                 # Words after a call are another item: they follow it.
                 item = self._new_item()
                 entry = item.entry

@@ -65,6 +65,13 @@ class Segmenter:
             maxlen=max(1, round(preroll_ms * _PER_MS / self.frame_samples))
         )
 
+    def configure(self, *, start: float, end: float, preroll_ms: float) -> None:
+        """Go on with another threshold, and another length of what is kept in silence."""
+        self._start, self._end = start, end
+        self._before = deque(
+            self._before, maxlen=max(1, round(preroll_ms * _PER_MS / self.frame_samples))
+        )
+
     def push(self, frame: Samples, min_speech_ms: float) -> Change | None:
         """Take the next frame [frame_samples]; speech starts when there was `min_speech_ms` of it."""
         self.probability = p = self._vad.process(frame)

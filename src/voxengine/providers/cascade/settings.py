@@ -10,13 +10,17 @@ import msgspec
 from voxengine.config import ProviderConfig
 from voxengine.errors import ConfigurationError
 
-__all__ = ["APOLOGY", "CascadeSettings", "Spec"]
+__all__ = ["APOLOGY", "TURN_OPTIONS", "CascadeSettings", "Spec", "check_turn_options"]
 
 #: What the caller is told when an answer failed.
 APOLOGY = "I'm sorry, something went wrong. Could you say that again?"
 
 #: A part by name ("whisper/tiny.en"), or the part itself.
 Spec = Any
+
+
+#: Settings of OpenAI's turn detection that a cascade has as well.
+TURN_OPTIONS = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 
 
 class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +109,32 @@ class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
         if self.segment_s < 5:
             raise ConfigurationError(f"segment_s is at least 5, not {self.segment_s}")
 
+    def with_turn_options(self, options: Mapping[str, Any]) -> CascadeSettings:
+        """The settings with those of OpenAI's turn detection that were given: its threshold, and its padding."""
+        changes: dict[str, Any] = {}
+        threshold, padding = options.get("threshold"), options.get("prefix_padding_ms")
+        if threshold is not None:
+            start = min(max(float(threshold), 0.01), 0.99)
+            # As far below it as the default is: a threshold of its own makes a voice no shorter.
+            end = start * self.vad_end / self.vad_start
+            changes.update(vad_start=start, vad_end=end)
+        if padding is not None:
+            changes["preroll_ms"] = max(float(padding), 1.0)
+        return msgspec.structs.replace(self, **changes)
+
     def part(self, kind: str) -> tuple[Spec, Mapping[str, Any]]:
         """How the part of a kind (vad, turn, stt, llm, tts) is to be made."""
         return getattr(self, kind), getattr(self, f"{kind}_options")
+
+
+def check_turn_options(options: Mapping[str, Any]) -> None:
+    """Raise a `ConfigurationError` for what is no setting of the turn detection, or makes no sense."""
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name not in TURN_OPTIONS:
+            raise ConfigurationError(
+                f"turn_options of a cascade are {', '.join(TURN_OPTIONS)}, not {name}"
+            )
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+            raise ConfigurationError(f"{name} is a number from 0 on, not {value!r}")

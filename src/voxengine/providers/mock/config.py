@@ -14,7 +14,15 @@ from voxengine.errors import ConfigurationError
 from voxengine.providers.capabilities import Capabilities
 from voxengine.providers.mock.faults import FaultPlan
 
-__all__ = ["MOCK_CAPABILITIES", "Latency", "MockConfig", "MockSettings", "settings_of"]
+__all__ = [
+    "MOCK_CAPABILITIES",
+    "Latency",
+    "MockConfig",
+    "MockSettings",
+    "answers_on_request",
+    "settings_of",
+    "speaks_on",
+]
 
 _FORMATS = (
     AudioFormat("pcm16", 24000),
@@ -35,6 +43,9 @@ MOCK_CAPABILITIES = Capabilities(
     vad_events=True,
     auto_response=True,
     self_interrupting=True,
+    auto_response_optional=True,
+    interruptions_optional=True,
+    turn_options=("threshold", "prefix_padding_ms", "silence_duration_ms"),
     input_transcription=True,
     partial_transcripts=True,
     cancel=True,
@@ -47,6 +58,7 @@ MOCK_CAPABILITIES = Capabilities(
     parallel_tools=True,
     continues_after_tool=True,
     history="items",
+    history_places=True,
     system_messages=True,
     instructions_updatable=True,
     usage_unit="seconds",
@@ -155,6 +167,16 @@ def settings_of(config: ProviderConfig) -> MockSettings:
     if not 0 <= settings.error_rate <= 1:
         raise ConfigurationError(f"error_rate is a part, 0 to 1, not {settings.error_rate}")
     return settings
+
+
+def answers_on_request(can: Capabilities, config: ProviderConfig) -> bool:
+    """Whether it was told to answer no turn by itself, and can be."""
+    return can.auto_response_optional and config.auto_response is False
+
+
+def speaks_on(can: Capabilities, config: ProviderConfig) -> bool:
+    """Whether it was told not to stop when the user speaks, and can be."""
+    return can.interruptions_optional and config.interruptions is False
 
 
 def _latency(settings: MockSettings) -> Latency:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
@@ -21,7 +23,12 @@ from voxengine.errors import (
 )
 from voxengine.events import ProviderEvent
 from voxengine.providers.base import BaseProvider, ConnectionState
-from voxengine.providers.mock.config import MockConfig, settings_of
+from voxengine.providers.mock.config import (
+    MockConfig,
+    answers_on_request,
+    settings_of,
+    speaks_on,
+)
 from voxengine.providers.mock.faults import (
     AnyFault,
     Drop,
@@ -84,7 +91,7 @@ class MockConnection(BaseProvider):
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
         self.settings = settings_of(self.config)
-        self.capabilities = self.settings.capabilities
+        self._describe()
         self._check_config(self.config)
         self.script = Script(self.settings.mock_responses, self.settings.default_response)
         #: What the vendor remembers.
@@ -292,6 +299,15 @@ class MockConnection(BaseProvider):
             case ErrorOnce(code=code, message=message):
                 if not vendor.player.fail(code, message, fault.retryable):
                     vendor.complain(error_of(code, self.name, message))
+
+    def _describe(self) -> None:
+        """Say in `capabilities` what it does by itself with this configuration."""
+        can, config = self.settings.capabilities, self.config
+        answers = can.auto_response and not answers_on_request(can, config)
+        stops = can.self_interrupting and not speaks_on(can, config)
+        self.capabilities = msgspec.structs.replace(
+            can, auto_response=answers, self_interrupting=stops
+        )
 
     # -- checks
 

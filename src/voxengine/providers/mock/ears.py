@@ -20,8 +20,6 @@ __all__ = ["Began", "Ears", "Heard", "Paused", "Speaking", "TurnOver"]
 FRAME_MS = 20
 #: Frames that must be loud before it counts as speech: a click is none.
 _LOUD_FRAMES = 3
-#: What was just before the first loud frame belongs to the turn, too.
-_PREFIX_MS = 300
 
 
 class Began(msgspec.Struct, frozen=True):
@@ -58,7 +56,8 @@ class Ears:
     """Listens to one stream of audio.
 
     `pause_ms` of silence end speech, `silence_ms` end the turn. With `detect` False there are no turns but those that
-    `take` makes. `step_ms`: how often `Speaking` tells of speech that goes on.
+    `take` makes. `step_ms`: how often `Speaking` tells of speech that goes on; `prefix_ms`: how
+    much of what was just before the first loud frame belongs to the turn, too.
     """
 
     def __init__(
@@ -70,8 +69,10 @@ class Ears:
         pause_ms: float | None = None,
         threshold_db: float = -45.0,
         step_ms: float = 300.0,
+        prefix_ms: float = 300.0,
     ) -> None:
         self.format = format
+        self._prefix_ms = prefix_ms
         self.detect = detect
         self._silence = max(FRAME_MS, silence_ms)
         self._pause = min(self._silence, silence_ms if pause_ms is None else pause_ms)
@@ -159,7 +160,7 @@ class Ears:
         elif self._in_turn:
             self._quiet_ms += 0 if loud else FRAME_MS
         else:
-            keep = self.format.n_bytes(_PREFIX_MS)
+            keep = self.format.n_bytes(self._prefix_ms)
             if len(self._buffer) > 2 * keep:
                 del self._buffer[:-keep]
         if self._in_turn and not self._speaking and self._quiet_ms >= self._silence:

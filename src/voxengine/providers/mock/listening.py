@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.signal import understand
 from voxengine.config import ProviderConfig
-from voxengine.providers.mock.config import MockSettings
+from voxengine.providers.mock.config import MockSettings, answers_on_request, speaks_on
 from voxengine.providers.mock.ears import Began, Ears, Paused, Speaking, TurnOver
 from voxengine.providers.mock.memory import Entry
 from voxengine.providers.mock.vendor import Vendor
@@ -37,6 +38,7 @@ class Listener:
         self._wire = wire
         self._vendor = vendor
         self._ears = self._new_ears(format)
+        self._options = dict(config.turn_options or {})
         self._item_id: str | None = None
         self._shown = ""
         self._words = WordsSoFar(format)
@@ -51,21 +53,27 @@ class Listener:
         return self._config.turn_detection != "none" and any(kind != "none" for kind in kinds)
 
     def _new_ears(self, format: AudioFormat) -> Ears:
-        settings = self._settings
+        settings, options = self._settings, self._config.turn_options or {}
+        threshold = options.get("threshold")
+        louder = 0.0 if threshold is None else 20 * math.log10(max(threshold, 0.01) / 0.5)
         return Ears(
             format,
             detect=self.detects,
-            silence_ms=settings.silence_ms,
+            silence_ms=options.get("silence_duration_ms") or settings.silence_ms,
             pause_ms=settings.pause_ms,
-            threshold_db=settings.threshold_db,
+            threshold_db=settings.threshold_db + louder,
             step_ms=settings.partial_ms,
+            prefix_ms=options.get("prefix_padding_ms") or 300.0,
         )
 
     def reconfigure(self, format: AudioFormat) -> None:
         """The settings have changed. What was heard under others is forgotten."""
-        if self._ears.format != format or self._ears.detect != self.detects:
+        options = dict(self._config.turn_options or {})
+        same = self._ears.format == format and self._ears.detect == self.detects
+        if not same or options != self._options:
             self._ears = self._new_ears(format)
             self._item_id = None
+        self._options = options
 
     def feed(self, audio: bytes) -> None:
         """Hear some more."""
@@ -125,7 +133,8 @@ class Listener:
             self._words = WordsSoFar(self._ears.format)
         if self._wants("vad_events"):
             self._wire.send(ev.VadSpeechStarted, item_id=self._item_id, audio_ms=at_ms)
-        self._vendor.barge_in()
+        if not speaks_on(self._settings.capabilities, self._config):
+            self._vendor.barge_in()
 
     def _go_on(self, so_far: Speaking) -> None:
         if not self._wants("partials") or self._config.transcription is False:
@@ -162,7 +171,10 @@ class Listener:
                 self._wire.later(delay, self._transcribe, item_id, text)
             else:
                 self._transcribe(item_id, text)
-        if detected and self._settings.capabilities.auto_response:
+        can = self._settings.capabilities
+        if not (detected and can.auto_response) or answers_on_request(can, self._config):
+            return
+        if self._vendor.player.active is None or not speaks_on(can, self._config):
             self._vendor.answer(entry)
 
     def _transcribe(self, item_id: str, text: str | None) -> None:

@@ -36,9 +36,13 @@ class Memory:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def add(self, entry: Entry) -> Entry:
-        """Append an item."""
-        self.entries.append(entry)
+    def add(self, entry: Entry, after: str | None = None) -> Entry:
+        """Append an item, or put it behind another; "" is the beginning."""
+        place = len(self.entries)
+        if after is not None:
+            found = (n for n, known in enumerate(self.entries, 1) if known.id == after)
+            place = next(found, 0 if after == "" else place)
+        self.entries.insert(place, entry)
         return entry
 
     def get(self, item_id: str) -> Entry | None:

@@ -115,6 +115,7 @@ class MockProvider(ByHand):
             self._need("instructions_updatable", "a change of its instructions")
         self._note("configure_session", masked(settings))
         self.config.update(**settings)
+        self._describe()
         listener.reconfigure(self.get_audio_format())
         wire.send(ev.SessionUpdated, settings=masked(settings))
 
@@ -188,7 +189,9 @@ class MockProvider(ByHand):
                 f"there is no item {item_id!r}", provider=self.name, code="item_not_found"
             )
 
-    async def add_conversation_history(self, items: Sequence[Item]) -> None:
+    async def add_conversation_history(
+        self, items: Sequence[Item], *, after: str | None = None
+    ) -> None:
         """Remember an earlier conversation, in the way that the capabilities state.
 
         Raises:
@@ -208,7 +211,8 @@ class MockProvider(ByHand):
                 item.arguments,
                 item.output,
             )
-            self.memory.add(entry)
+            self.memory.add(entry, after)
+            after = None if after is None else entry.id
 
     def _check_history_point(self) -> None:
         mode, listener = self.capabilities.history, self._listener

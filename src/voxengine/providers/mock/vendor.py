@@ -45,6 +45,8 @@ class _Call(msgspec.Struct):
     group: list[_Call]
     then: Any = None
     output: str | None = None
+    #: Its result is answered on request only.
+    silent: bool = False
 
 
 class Vendor:
@@ -63,6 +65,7 @@ class Vendor:
         self.name = name
         self._capabilities = settings.capabilities
         self._settings = settings
+        self._config = config
         self._wire = wire
         self._script = script
         self.ids = ids
@@ -153,8 +156,9 @@ class Vendor:
             tools, then = tools[:1], {"tools": rest, "then": then}
         group: list[_Call] = []
         for use in tools:
-            call = _Call(self.ids.new("call"), use, group, then)
-            group.append(call)
+            silent = use.name in self._silent()
+            call = _Call(self.ids.new("call"), use, [] if silent else group, then, silent=silent)
+            call.group.append(call)
             self._calls[call.id] = call
             entry = Entry(id=self.ids.new("item"), role="assistant", kind="function_call")
             entry.call_id, entry.name, entry.arguments = call.id, use.name, use.arguments
@@ -167,6 +171,10 @@ class Vendor:
                 item_id=entry.id,
                 response_id=response.id,
             )
+
+    def _silent(self) -> set[Any]:
+        tools = self._config.tools or ()
+        return {tool.get("name") for tool in tools if tool.get("responds") is False}
 
     def tool_result(self, call_id: str, output: str) -> None:
         """A tool returned.
@@ -183,7 +191,7 @@ class Vendor:
         self.memory.add(entry)
         if all(c.output is not None for c in call.group):
             self._returned += call.group
-            if self._capabilities.continues_after_tool:
+            if self._capabilities.continues_after_tool and not call.silent:
                 self._when_free(self._go_on)
 
     def _go_on(self, audio: bool = True) -> None:

@@ -26,11 +26,12 @@ def message_item(role: str, text: str) -> dict[str, Any]:
 
 
 def vendor_items(items: Iterable[Item]) -> Iterator[dict[str, Any]]:
-    """An earlier conversation, in its order. Of what was cut short, only what was heard."""
+    """An earlier conversation, in its order, under its ids. Of what was cut short, only what was heard."""
     for item in items:
         match item.kind:
             case "function_call":
                 yield {
+                    "id": short_id(item.id),
                     "type": "function_call",
                     "call_id": short_id(item.call_id or item.id),
                     "name": item.name or "",
@@ -38,12 +39,13 @@ def vendor_items(items: Iterable[Item]) -> Iterator[dict[str, Any]]:
                 }
             case "function_output":
                 yield {
+                    "id": short_id(item.id),
                     "type": "function_call_output",
                     "call_id": short_id(item.call_id or item.id),
                     "output": item.output or "",
                 }
             case _ if item.text and item.role in _CONTENT:
-                yield message_item(item.role, item.text)
+                yield {"id": short_id(item.id), **message_item(item.role, item.text)}
 
 
 def short_id(id: str) -> str:

@@ -65,6 +65,8 @@ class OpenAIIntake(BaseProvider):
         #: Responses that were told to have begun, and not yet to have ended; and those that have.
         self._open: dict[str, None] = {}
         self._over: Bounded[bool] = Bounded()
+        #: Ids of items that it was told of by shorter ones.
+        self._told_long: set[str] = set()
         #: Ids of requests for responses outside of the conversation, as long as none has begun.
         self._asides: list[str] = []
         self._decoder = self._make_decoder()

@@ -119,16 +119,16 @@ class OpenAIProvider(OpenAIConnection):
             self._request(PLAIN)
 
     async def create_response(
-        self, modalities: list[str] | None = None, *, instructions: str | None = None
+        self,
+        modalities: list[str] | None = None,
+        *,
+        instructions: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> None:
         """Ask for a response, after the present one. `instructions` stand in for the session's, for this one only."""
         self._at_work()
         self._need_answers()
-        wanted: dict[str, Any] = {}
-        if modalities is not None:
-            wanted["output_modalities"] = shape.output_modalities(modalities)
-        if instructions is not None:
-            wanted["instructions"] = instructions
+        wanted = shape.response_of(self.dialect, modalities, instructions, overrides or {})
         self._request(encode.create_response(wanted, REQUEST_ID))
 
     async def generate_tts(self, text: str) -> None:
@@ -199,18 +199,27 @@ class OpenAIProvider(OpenAIConnection):
         """Remove an item from the conversation. That there is none is told by an error event."""
         if not item_id:
             raise MessageError("an item is deleted by its id", provider=self.name)
-        self._at_work().send_text(encode.delete_item(item_id, "delete"))
+        self._at_work().send_text(encode.delete_item(self._its_id(item_id), "delete"))
 
-    async def add_conversation_history(self, items: Sequence[Item]) -> None:
-        """Give it an earlier conversation: words as text, tool calls with their results."""
+    def _its_id(self, item_id: str) -> str:
+        """Its own ids are as long as it likes; those of another vendor were told to it in short."""
+        return short_id(item_id) if item_id in self._told_long else item_id
+
+    async def add_conversation_history(
+        self, items: Sequence[Item], *, after: str | None = None
+    ) -> None:
+        """Give it an earlier conversation: words as text, tool calls with their results. Items keep their ids."""
         socket = self._at_work()
         if not items:
             return
         if self.capabilities.history == "none":
             raise self.unsupported("an earlier conversation in a session that only transcribes")
+        self._told_long.update(item.id for item in items if short_id(item.id) != item.id)
+        place = None if after is None else self._its_id(after) or "root"
         for item in vendor_items(items):
-            socket.send_text(encode.create_item(item, "history"))
+            socket.send_text(encode.create_item(item, "history", previous_item_id=place))
             self._meter.messages += item["type"] == "message"
+            place = None if place is None else item["id"]
 
     async def configure_session(self, config: Mapping[str, Any]) -> None:
         """Change settings, and wait until the vendor works with them.

@@ -23,6 +23,7 @@ __all__ = [
     "is_transcription",
     "notes_of",
     "output_modalities",
+    "response_of",
     "session_of",
     "silence_ms",
     "turn_options",
@@ -116,6 +117,8 @@ def capabilities_of(dialect: Dialect, config: ProviderConfig) -> Capabilities:
             history="none",
             system_messages=False,
             instructions_updatable=False,
+            history_places=False,
+            response_overrides=(),
             response_on_request=False,
             resume="none",
         )
@@ -139,6 +142,8 @@ def turn_options(dialect: Dialect, config: ProviderConfig) -> tuple[str, dict[st
     kinds = dialect.capabilities.turn_detection
     kind = config.turn_detection or kinds[0]
     options = config.option("turn_detection_options") or {}
+    if isinstance(options, Mapping):
+        options = {**options, **_wishes(config)}
     if kind == "none":
         return kind, {}
     if kind not in kinds:
@@ -157,6 +162,45 @@ def turn_options(dialect: Dialect, config: ProviderConfig) -> tuple[str, dict[st
     if silence is not None and not isinstance(silence, (int, float)):
         raise ConfigurationError(f"silence_duration_ms is a number, not {silence!r}")
     return kind, dict(options)
+
+
+def _wishes(config: ProviderConfig) -> dict[str, Any]:
+    """The settings of the turn detection that every provider has."""
+    wished = {name: v for name, v in (config.turn_options or {}).items() if v is not None}
+    for name, given in (
+        ("create_response", config.auto_response),
+        ("interrupt_response", config.interruptions),
+    ):
+        if given is False:
+            wished[name] = False
+    return wished
+
+
+def response_of(
+    dialect: Dialect,
+    modalities: Iterable[str] | None,
+    instructions: str | None,
+    overrides: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The settings of one response.
+
+    Raises:
+        ConfigurationError: a modality is unknown.
+    """
+    wanted: dict[str, Any] = {}
+    if modalities is not None:
+        wanted["output_modalities"] = output_modalities(modalities)
+    if instructions is not None:
+        wanted["instructions"] = instructions
+    if "voice" in overrides:
+        wanted["audio"] = {"output": {"voice": _voice(dialect, overrides["voice"])}}
+    if "tools" in overrides:
+        wanted["tools"] = [_tool(tool) for tool in overrides["tools"]]
+    if "tool_choice" in overrides:
+        wanted["tool_choice"] = overrides["tool_choice"]
+    if "max_response_tokens" in overrides:
+        wanted["max_output_tokens"] = overrides["max_response_tokens"]
+    return _in_dialect(wanted, dialect)
 
 
 def silence_ms(dialect: Dialect, config: ProviderConfig) -> float:
@@ -271,14 +315,18 @@ def _input(dialect: Dialect, config: ProviderConfig, format: AudioFormat) -> dic
 def _output(dialect: Dialect, config: ProviderConfig, format: AudioFormat) -> dict[str, Any]:
     spoken: dict[str, Any] = {"format": _format(format)}
     if config.voice:
-        voices = dialect.capabilities.voices
-        voice = map_voice(config.voice, voices).voice if voices else config.voice
-        # A voice of one's own is named by its id.
-        spoken["voice"] = {"id": voice} if voice.startswith("voice_") else voice
+        spoken["voice"] = _voice(dialect, config.voice)
     speed = config.option("speed")
     if speed is not None:
         spoken["speed"] = speed
     return spoken
+
+
+def _voice(dialect: Dialect, wanted: str) -> str | dict[str, str]:
+    voices = dialect.capabilities.voices
+    voice = map_voice(wanted, voices).voice if voices else wanted
+    # A voice of one's own is named by its id.
+    return {"id": voice} if voice.startswith("voice_") else voice
 
 
 def _transcription(dialect: Dialect, config: ProviderConfig) -> dict[str, Any] | None:
@@ -304,7 +352,8 @@ def _format(format: AudioFormat) -> dict[str, Any]:
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    return tool if tool.get("type") else {"type": "function", **tool}  # type: ignore[return-value]
+    known = {name: value for name, value in tool.items() if name != "responds"}
+    return known if known.get("type") else {"type": "function", **known}
 
 
 def _in_dialect(session: dict[str, Any], dialect: Dialect) -> dict[str, Any]:

@@ -239,7 +239,7 @@ def _unwanted(core: SessionCore) -> bool:
     """Whether a response that nobody asked for begins while the user speaks."""
     due = core.replies.in_flight
     asked_for = due is not None and due.state is ReplyState.DUE and due.ours
-    return core.user_speaking and not asked_for
+    return core.user_speaking and core.interruptions and not asked_for
 
 
 def _latest(core: SessionCore) -> Reply | None:

@@ -36,6 +36,7 @@ def text(core: SessionCore, command: fx.Text) -> None:
         core.latency = TurnLatency(turn_decided=core.now)
     role = cast("Role", command.role)
     item = core.add(Item(id=core.new_id("item"), role=role, text=command.text, status="completed"))
+    core.nameless.add(item.id)
     core.emit(ev.TextInput, text=command.text, role=command.role, item_id=item.id)
     if answered:
         core.turn_id = item.id
@@ -48,7 +49,12 @@ def create_response(core: SessionCore, command: fx.CreateResponse) -> None:
     reply = core.replies.open
     if reply is None:
         core.request(command)
-    elif reply.turn_id != core.turn_id or command.instructions or core.user_speaking:
+    elif (
+        reply.turn_id != core.turn_id
+        or command.instructions
+        or command.overrides
+        or core.user_speaking
+    ):
         # There is something new to answer, or to be told: ask when this one has ended.
         core.replies.pending = command
     else:
@@ -91,6 +97,6 @@ def close(core: SessionCore, command: fx.Close) -> None:
     user.drop_turns(core)
     core.connected = core.recovering = False
     core.user_speaking = False
-    core.clear_timer("response", "stall", "playout", "rotation", "overdue")
+    core.clear_timer("response", "stall", "playout", "rotation", "overdue", "renewal")
     core.emit(ev.ConversationEnded, conversation_id=core.conversation.id, reason=command.reason)
     core.go("closed")

@@ -13,6 +13,9 @@ from voxengine.session.rules import assistant, tools, turns
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
 
+#: Items that were cut before they were heard, of which the listener may yet say that they were.
+MOST_CUT_OUT = 16
+
 
 def cut(
     core: SessionCore,
@@ -28,13 +31,7 @@ def cut(
     reply = core.replies.open
     if reason == "request":
         tools.call_off_all(core, reason, tell_provider)
-    heard = {item_id: heard_ms for item_id, _, heard_ms in core.playout.stop(core.now)}
-    cut_short = []
-    for item in list(core.sounding.values()):
-        if heard.get(item.id, item.audio_ms) >= item.audio_ms:
-            assistant.heard(core, item)
-        else:
-            cut_short.append(item)
+    heard, cut_short = _stop(core)
     if reply is None and not cut_short:
         return False
     continued = reason == "speech" and not _perceived(core, reply, heard)
@@ -50,6 +47,28 @@ def cut(
     core.speaking = None
     core.clear_timer("stall", "response", "playout")
     return continued
+
+
+def stop_playing(core: SessionCore) -> None:
+    """What plays is cut, and nothing else."""
+    heard, cut_short = _stop(core)
+    for item in cut_short:
+        _cut_item(core, item, heard[item.id], "request", tell_provider=True)
+    core.sounding.clear()
+    core.speaking = None
+    core.clear_timer("playout")
+
+
+def _stop(core: SessionCore) -> tuple[dict[str, float], list[Item]]:
+    """Nothing plays any more: what was heard of items that were playing, and those of them that were cut."""
+    heard = {item_id: heard_ms for item_id, _, heard_ms in core.playout.stop(core.now)}
+    cut_short = []
+    for item in list(core.sounding.values()):
+        if heard.get(item.id, item.audio_ms) >= item.audio_ms:
+            assistant.heard(core, item)
+        else:
+            cut_short.append(item)
+    return heard, cut_short
 
 
 def _perceived(core: SessionCore, reply: Reply | None, heard: dict[str, float]) -> bool:
@@ -78,7 +97,7 @@ def _call_off(
     tools.call_off(core, reply, reason, tell_provider)
     core.replies.void(reply)
     by_itself = cancelled is not None or (
-        reason == "speech" and core.capabilities.self_interrupting
+        reason == "speech" and core.capabilities.self_interrupting and not core.own_ear
     )
     told = tell_provider and core.connected and not by_itself
     if due and reply.ours and told:
@@ -114,10 +133,26 @@ def _cut_item(
     if item.heard_ms > 0:
         core.conversation.changed(item)
     else:
-        core.conversation.remove(item.id)
+        _take_out(core, item)
     known_there = core.connected and item.id in core.own_items
     if tell_provider and known_there and core.capabilities.truncate:
-        core.out.append(fx.Truncate(core.their_id(item.id), item.heard_ms, item.text))
+        shorten(core, item)
+
+
+def _take_out(core: SessionCore, item: Item) -> None:
+    """It was not heard, as far as we know; the listener's word may put it back."""
+    place = core.conversation.items.index(item)
+    before = core.conversation[place - 1].id if place else None
+    core.conversation.remove(item.id)
+    core.cut_out[item.id] = item, before
+    if len(core.cut_out) > MOST_CUT_OUT:
+        del core.cut_out[next(iter(core.cut_out))]
+
+
+def shorten(core: SessionCore, item: Item) -> None:
+    """Tell the provider how much of its item was heard."""
+    core.cut_there[item.id] = item.heard_ms
+    core.out.append(fx.Truncate(core.their_id(item.id), item.heard_ms, item.text))
 
 
 def _close_rest(core: SessionCore, item_id: str) -> None:

@@ -177,6 +177,8 @@ def _hear_again(core: SessionCore, reply: Reply) -> None:
             core.request(asked or fx.CreateResponse())
     elif core.capabilities.auto_response:
         core.expect(ours=False)
+    elif wanted and not core.auto_response:
+        core.replies.pending = asked or fx.CreateResponse()
 
 
 def ask_again(core: SessionCore, reply: Reply, untold: bool) -> None:

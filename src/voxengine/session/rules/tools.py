@@ -33,9 +33,21 @@ def function_invoked(core: SessionCore, event: ev.FunctionInvoked) -> None:
     call = core.calls.open(event, reply)
     event = with_fields(event, call_id=call.call_id)
     twin = core.calls.twin(call)
-    core.add(core.calls.item_of(call, core.new_id("item"), event.arguments))
-    reply.had_calls = True
-    reply.open_calls.add(event.call_id)
+    item = core.add(core.calls.item_of(call, core.new_id("item"), event.arguments))
+    if event.item_id is None:
+        core.nameless.add(item.id)
+    else:
+        core.aliases.setdefault(event.item_id, item.id)
+    if event.name in core.silent_tools:
+        core.calls.let_go(
+            call.call_id
+        )  # nothing waits for it, and it is no part of what is called off
+        call.silent = True
+        if twin is not None and twin.output is not None:
+            twin = None  # the answer to that was asked for since: it is wanted once more
+    else:
+        reply.had_calls = True
+        reply.open_calls.add(event.call_id)
     core.out.append(event)
     if twin is None:
         core.out.append(fx.RunTool(event.call_id, event.name, event.arguments))
@@ -60,13 +72,16 @@ def function_cancelled(core: SessionCore, event: ev.FunctionCancelled) -> None:
     core.out.append(with_fields(event, call_id=call.call_id, name=call.name))
 
 
-def tool_finished(core: SessionCore, report: fx.ToolFinished) -> None:
-    """A tool returned, or failed; the assistant is told either way."""
+def tool_finished(
+    core: SessionCore, report: fx.ToolFinished, *, item_id: str | None = None
+) -> None:
+    """A tool returned, or failed; the assistant is told either way. The result's item has this id, if it has one."""
     call = core.calls.finish(report.call_id)
     if call is None:
         return
-    result = core.calls.result_of(call, core.new_id("item"), report.output)
+    result = core.calls.result_of(call, item_id or core.new_id("item"), report.output)
     core.add(result, after=call.item_id)
+    core.nameless.add(result.id)
     facts: dict[str, Any] = {
         "call_id": report.call_id,
         "name": call.name,
@@ -80,7 +95,7 @@ def tool_finished(core: SessionCore, report: fx.ToolFinished) -> None:
         call.reply if call.reply is not None and call.reply.state is not ReplyState.VOID else None
     )
     if core.connected:
-        _tell(core, call, result, best_effort=reply is None)
+        _tell(core, call, result, best_effort=reply is None and not call.silent)
     for follower in call.followers:
         tool_finished(core, msgspec.structs.replace(report, call_id=follower))
     if reply is not None:
@@ -140,7 +155,7 @@ def go_on(core: SessionCore, reply: Reply) -> None:
     core.request(core.replies.pending or fx.CreateResponse())
     core.replies.pending = None
     due = core.replies.current
-    if due is not None:
+    if due is not None and due.state is ReplyState.DUE:
         due.awaits_continuation = True
         if followed:
             due.turn_id = reply.turn_id

@@ -10,7 +10,7 @@ from voxengine.conversation import Item
 from voxengine.session import effects as fx
 from voxengine.session.latency import TurnLatency
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import cutting, turns, with_fields
+from voxengine.session.rules import assistant, cutting, editing, turns, with_fields
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -23,8 +23,11 @@ def speech_started(core: SessionCore, event: ev.VadSpeechStarted) -> None:
     """The user speaks: whatever the assistant was about to say is cut short."""
     item_id = turns.our_id(core, event.item_id, begins=True)
     core.out.append(with_fields(event, item_id=item_id))
-    continued = cutting.cut(core, "speech")
-    core.clear_timer("response")
+    continued = core.interruptions and cutting.cut(core, "speech")
+    if core.interruptions:
+        core.clear_timer("response")
+    if core.untold and core.auto_response and not core.manual_turns:
+        editing.tell_before_speech(core)
     core.user_speaking = True
     if core.capabilities.self_interrupting:
         core.replies.stop_next = False  # it has stopped by itself what we did not hear of yet
@@ -69,11 +72,20 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
             and item.id not in core.transcribed
         ):
             core.unwritten.add(item.id)
-    if core.manual_turns or not core.capabilities.answers:
+    by_hand = core.by_hand > 0
+    core.by_hand -= by_hand
+    if core.manual_turns or by_hand or not core.auto_response or not core.capabilities.answers:
         due = core.replies.in_flight
         if due is not None and due.state is ReplyState.DUE:
             due.turn_id = item.id  # it was asked for right after this turn was committed
+        elif not core.auto_response and core.replies.open is None:
+            assistant.ask_pending(core)
         return
+    _answer_due(core, item)
+
+
+def _answer_due(core: SessionCore, item: Item) -> None:
+    """The turn is answered: by the provider as it is, at our request, or after the response that is under way."""
     if core.replies.open is None and core.replies.pending == fx.CreateResponse():
         core.replies.pending = None  # the answer to this turn is as good
     if core.capabilities.auto_response:
@@ -82,6 +94,9 @@ def turn_detected(core: SessionCore, event: ev.TurnDetected) -> None:
             core.expect(ours=False)
         elif _decided_before(core, due) and due.turn_id != item.id:
             core.replies.next_turn, due.turn_id = due.turn_id, item.id
+        elif not core.interruptions and due.turn_id != item.id:
+            # While it answers the turn before, it does not begin another answer by itself.
+            core.replies.pending = core.replies.pending or fx.CreateResponse()
     elif core.replies.open is None:
         core.request(fx.CreateResponse())
     else:
@@ -96,6 +111,8 @@ def _decided_before(core: SessionCore, due: Reply) -> bool:
 
 def transcript_partial(core: SessionCore, event: ev.TranscriptPartial) -> None:
     """What has been said so far."""
+    if editing.is_deleted(core, event.item_id):
+        return
     item = user_item(core, event.item_id)
     if len(event.text) < len(item.text) and item.text.startswith(event.text):
         return  # another connection hears again what is known
@@ -108,6 +125,8 @@ def transcript_partial(core: SessionCore, event: ev.TranscriptPartial) -> None:
 def transcript_completed(core: SessionCore, event: ev.TranscriptCompleted) -> None:
     """What was said; it may come long after the answer, and stands where the turn was. Empty: it was no speech."""
     core.latency.mark("transcript", core.now)
+    if editing.is_deleted(core, event.item_id):
+        return
     item = user_item(core, event.item_id)
     core.out.append(with_fields(event, item_id=item.id))
     item.text = event.text
@@ -126,6 +145,8 @@ def transcript_completed(core: SessionCore, event: ev.TranscriptCompleted) -> No
 
 def transcript_failed(core: SessionCore, event: ev.TranscriptFailed) -> None:
     """There was speech, but we shall not know what was said."""
+    if editing.is_deleted(core, event.item_id):
+        return
     item = user_item(core, event.item_id)
     item.status = "completed"
     core.unwritten.pop(item.id, None)

@@ -1,21 +1,13 @@
-"""The little of HTTP/1.1 that an emulator speaks: one request, one answer.
-
-Pure: bytes in, a `Request` out; an `Answer` in, bytes out.
-"""
+"""The requests that an emulator takes, body and all. Pure: bytes in, a `Request` out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
-
 import msgspec
+
+from voxengine.net.http1 import MAX_HEAD, Answer, BadRequest, Request, json_answer, parse_head
 
 __all__ = [
     "MAX_BODY",
-    "MAX_HEAD",
     "Answer",
     "BadRequest",
     "Request",
@@ -23,65 +15,8 @@ __all__ = [
     "json_answer",
 ]
 
-#: Bytes of a request's head, and of its body, that are read; more is refused.
-MAX_HEAD = 16 * 1024
+#: Bytes of a request's body that are read; more is refused.
 MAX_BODY = 1024 * 1024
-
-
-class BadRequest(Exception):
-    """What came is not a request that is understood. `status` is the HTTP status of the answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A request. Names of headers are in lower case; of a query's names the last one counts."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-    @property
-    def upgrades(self) -> bool:
-        """Whether it asks for a WebSocket."""
-        return self.headers.get("upgrade", "").lower() == "websocket"
-
-    @property
-    def subprotocols(self) -> tuple[str, ...]:
-        """The WebSocket subprotocols that are offered, best first."""
-        offered = self.headers.get("sec-websocket-protocol", "")
-        return tuple(name.strip() for name in offered.split(",") if name.strip())
-
-    @property
-    def bearer(self) -> str | None:
-        """The token of the `Authorization` header, None without one."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" and token.strip() else None
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """An answer, after which the connection is closed."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = {}
-
-    def to_bytes(self, *, head_only: bool = False) -> bytes:
-        """The answer as it goes over the wire."""
-        phrase = HTTPStatus(self.status).phrase
-        fields = {**self.headers, "Content-Length": str(len(self.body)), "Connection": "close"}
-        lines = [f"HTTP/1.1 {self.status} {phrase}", *(f"{k}: {v}" for k, v in fields.items())]
-        return "\r\n".join([*lines, "", ""]).encode() + (b"" if head_only else self.body)
-
-
-def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer whose body is JSON."""
-    body = json.dumps(value).encode()
-    return Answer(status, body, {"Content-Type": "application/json", **(headers or {})})
 
 
 class RequestReader:
@@ -94,9 +29,9 @@ class RequestReader:
         self._length = 0
 
     @property
-    def data(self) -> bytes:
-        """All that came so far."""
-        return bytes(self._data)
+    def rest(self) -> bytes:
+        """What came after the request."""
+        return bytes(self._data[self._body_at + self._length :])
 
     def feed(self, data: bytes) -> Request | None:
         """Take some more; returns the request when it is complete.
@@ -111,30 +46,13 @@ class RequestReader:
                 return None
             if not 0 <= end <= MAX_HEAD:
                 raise BadRequest(431, "the head of the request is too large")
-            self._head = _parse_head(bytes(self._data[:end]))
+            self._head = parse_head(bytes(self._data[:end]))
             self._body_at = end + 4
             self._length = _length(self._head)
         if len(self._data) < self._body_at + self._length:
             return None
         body = bytes(self._data[self._body_at : self._body_at + self._length])
         return msgspec.structs.replace(self._head, body=body)
-
-
-def _parse_head(head: bytes) -> Request:
-    first, *lines = head.decode("latin-1").split("\r\n")
-    parts = first.split(" ")
-    if len(parts) != 3 or parts[2] != "HTTP/1.1":
-        raise BadRequest(400, "this is not an HTTP/1.1 request")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
-            raise BadRequest(400, "a header is malformed")
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-    url = urlsplit(parts[1])
-    query = dict(parse_qsl(url.query, keep_blank_values=True))
-    return Request(parts[0], url.path, query, headers)
 
 
 def _length(request: Request) -> int:

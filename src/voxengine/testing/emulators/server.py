@@ -4,32 +4,23 @@ An emulator gives `EmulatorServer` a `route`: a function from a `Request` to an 
 handshake), to an `Accept` (the WebSocket is opened and its `SocketHandler` told of all that happens), or to None (the
 connection is reset, as by a port on which nobody listens). Nothing here knows a vendor.
 
-The WebSocket itself is picows'. Its server takes requests without a body only, so the head of each request is read
-here, and a connection that becomes a WebSocket is handed on.
+A connection that becomes a WebSocket is handed on to `voxengine.net`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket as sockets
 import struct
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
-from picows import (
-    WSAutoPingStrategy,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-)
-from picows.picows import WSProtocol  # type: ignore[attr-defined] # not in its stub
 
+from voxengine.errors import ConnectionError
+from voxengine.net import Closed, WebSocket
+from voxengine.net.serving import Limits, check_upgrade, serve_websocket
 from voxengine.testing.emulators.http import Answer, BadRequest, Request, RequestReader
 
 __all__ = ["Accept", "EmulatorServer", "Route", "Socket", "SocketHandler"]
@@ -68,16 +59,12 @@ class Accept(msgspec.Struct, frozen=True):
 Route: TypeAlias = "Callable[[Request], Answer | Accept | None]"
 
 
-class Socket(WSListener):
+class Socket:
     """The server's side of one WebSocket."""
 
     def __init__(self, handler: SocketHandler) -> None:
         self._handler = handler
-        self._transport: WSTransport | None = None
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._text = True
-        self._timer: asyncio.TimerHandle | None = None
+        self._websocket: WebSocket | None = None
         #: Whether no more can be sent: a close frame was sent, or the connection is gone.
         self.closing = False
         #: The code and the reason of the client's close frame, None without one.
@@ -87,89 +74,56 @@ class Socket(WSListener):
 
     def send(self, message: str | bytes) -> None:
         """Send a message: str as text, bytes as binary. Nothing happens if the socket is closing."""
-        if self.closing or self._transport is None:
+        if self.closing or self._websocket is None:
             return
-        kind = WSMsgType.TEXT if isinstance(message, str) else WSMsgType.BINARY
-        self._transport.send(kind, message.encode() if isinstance(message, str) else message)
-        if self._transport.underlying_transport.get_write_buffer_size() > MAX_UNREAD:
+        try:
+            if isinstance(message, str):
+                self._websocket.send_text(message.encode())
+            else:
+                self._websocket.send_binary(message)
+        except ConnectionError:
+            self.closing = True
             _log.warning("a client does not read what it is sent: the connection is cut")
-            self.kill()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame, and wait a little for the client's before the connection is closed."""
-        if self.closing or self._transport is None:
-            return
-        self.closing = True
-        self._transport.send_close(code, reason.encode()[:123])  # type: ignore[arg-type] # any number
-        self._timer = asyncio.get_running_loop().call_later(CLOSE_S, self._drop)
+        if self._websocket is not None:
+            self.closing = True
+            self._websocket.start_closing(code, reason)
 
     def kill(self) -> None:
         """Cut the connection, without a close frame."""
         self.closing = True
-        if self._transport is not None:
-            self._transport.underlying_transport.abort()
+        if self._websocket is not None:
+            self._websocket.abort()
 
-    def _drop(self) -> None:
-        if self._transport is not None:
-            self._transport.disconnect()
+    # -- for the WebSocket
 
-    # -- for picows
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
+    def on_open(self, websocket: WebSocket) -> None:
         """The handshake is done."""
-        self._transport = transport
+        self._websocket = websocket
         self._handler.on_open(self)
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """A frame came."""
-        kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
-            self._peer_closes(transport, frame)
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if kind != WSMsgType.CONTINUATION:
-                self._parts, self._size = [], 0
-                self._text = kind == WSMsgType.TEXT
-            self._size += frame.payload_size
-            if self._size > MAX_MESSAGE:
-                self._parts = []
-                self.close(1009, "message too big")
-                return
-            self._parts.append(frame.get_payload_as_bytes())
-            if frame.fin:
-                self._deliver()
-
-    def _deliver(self) -> None:
-        data, self._parts, self._size = b"".join(self._parts), [], 0
-        if self.closing:
-            return
+    def on_text(self, message: memoryview) -> None:
+        """A text came."""
         try:
-            message = data.decode() if self._text else data
+            text = str(message, "utf-8")
         except UnicodeDecodeError:
-            self.close(1007, "a text message is UTF-8")
+            assert self._websocket is not None
+            self._websocket.fail(1007, "a text message is UTF-8", "protocol")
             return
-        self._handler.on_message(message)
+        self._handler.on_message(text)
 
-    def _peer_closes(self, transport: WSTransport, frame: WSFrame) -> None:
-        code = int(frame.get_close_code()) if frame.payload_size >= 2 else 1005  # type: ignore[call-overload]
-        self.closed_with = (code, frame.get_close_reason() or "")
-        if not self.closing:
-            self.closing = True
-            transport.send_close(1000 if code == 1005 else code)  # type: ignore[arg-type]
-        transport.disconnect()
+    def on_binary(self, message: memoryview) -> None:
+        """Bytes came."""
+        self._handler.on_message(bytes(message))
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """The connection is gone."""
+    def on_closed(self, closed: Closed) -> None:
+        """The connection is gone, or about to be."""
         self.closing = True
-        self._transport = None
-        if self._timer is not None:
-            self._timer.cancel()
+        if closed.cause == "closed" and closed.code is not None:
+            self.closed_with = (closed.code, closed.reason)
         self._handler.on_close()
-
-    def pause_writing(self) -> None:
-        """The client reads slowly; `send` looks at how much waits."""
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
 
 
 class EmulatorServer:
@@ -246,8 +200,8 @@ class _Connection(asyncio.Protocol):
         self.gone: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # It is one, though uvloop's does not say so.
+        self._transport = cast("asyncio.Transport", transport)
         self._all.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -265,7 +219,7 @@ class _Connection(asyncio.Protocol):
         elif isinstance(found, Answer):
             self._answer(found, head_only=request.method == "HEAD")
         else:
-            self._upgrade(found)
+            self._upgrade(request, found)
 
     def connection_lost(self, failure: Exception | None) -> None:
         self._timer.cancel()
@@ -276,8 +230,8 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut it."""
         if self._socket is not None:
-            self._socket.closing = True
-        if self._transport is not None:
+            self._socket.kill()
+        elif self._transport is not None:
             self._transport.abort()
 
     def go_away(self) -> None:
@@ -304,67 +258,29 @@ class _Connection(asyncio.Protocol):
         raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
-    def _upgrade(self, accept: Accept) -> None:
+    def _upgrade(self, request: Request, accept: Accept) -> None:
         assert self._transport is not None
-        chosen = {"Sec-WebSocket-Protocol": accept.subprotocol} if accept.subprotocol else {}
-        socket = self._socket = _Tracked(accept.handler, self)
-        protocol = _picows_protocol(
-            lambda _: WSUpgradeResponseWithListener(
-                WSUpgradeResponse.create_101_response(extra_headers=chosen), socket
-            )
+        try:
+            check_upgrade(request)
+        except BadRequest as failure:
+            self._answer(Answer(failure.status, str(failure).encode()))
+            return
+        socket = self._socket = Socket(accept.handler)
+
+        serve_websocket(
+            self._transport,
+            request,
+            self._reader.rest,
+            on_open=socket.on_open,
+            on_text=socket.on_text,
+            on_binary=socket.on_binary,
+            on_closed=socket.on_closed,
+            on_gone=lambda: self.connection_lost(None),
+            limits=Limits(
+                max_message=MAX_MESSAGE,
+                max_unsent=MAX_UNREAD,
+                ping_interval=0,
+                close_timeout=CLOSE_S,
+            ),
+            headers={"Sec-WebSocket-Protocol": accept.subprotocol} if accept.subprotocol else {},
         )
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        _hand_on(self._reader.data, protocol)
-        if socket.never_opened:  # picows has refused the upgrade, and told the client why
-            self.connection_lost(None)
-
-
-class _Tracked(Socket):
-    """A socket whose end its connection is told of."""
-
-    def __init__(self, handler: SocketHandler, connection: _Connection) -> None:
-        super().__init__(handler)
-        self._connection = connection
-        self.never_opened = True
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.never_opened = False
-        super().on_ws_connected(transport)
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        with contextlib.ExitStack() as last:
-            last.callback(self._connection.connection_lost, None)
-            super().on_ws_disconnected(transport)
-
-
-def _picows_protocol(listener: Callable[[Any], Any]) -> Any:
-    """Picows' protocol of one connection of a server, as its own `ws_create_server` makes it."""
-    return WSProtocol(
-        None,  # host, path, and whether it is the client's side
-        None,
-        False,
-        listener,
-        logging.getLogger("picows.server"),
-        True,  # disconnect if the listener raises
-        HANDSHAKE_S,
-        False,  # no pings of its own
-        20.0,
-        20.0,
-        WSAutoPingStrategy.PING_WHEN_IDLE,
-        True,  # answers pings
-        MAX_MESSAGE + 1024,
-        None,
-        16 * 1024,
-    )
-
-
-def _hand_on(data: bytes, protocol: Any) -> None:
-    """Give picows the bytes that were read already."""
-    view = memoryview(data)
-    while view:
-        room = protocol.get_buffer(-1)
-        n = min(len(view), len(room))
-        room[:n] = view[:n]
-        protocol.buffer_updated(n)
-        view = view[n:]

@@ -12,10 +12,10 @@ from voxengine.clock import Clock
 from voxengine.errors import ConfigurationError, MissingDependencyError
 from voxengine.providers.mock.faults import FaultLike, FaultPlan, Flap, Refuse
 from voxengine.providers.mock.script import Responses, Script
+from voxengine.realtime.errors import http_error
 from voxengine.testing.emulators.faults import fault_plan
 from voxengine.testing.emulators.http import Answer, Request, json_answer
 from voxengine.testing.emulators.openai.dialects import Dialect, dialect_of
-from voxengine.realtime.errors import http_error
 from voxengine.testing.emulators.openai.items import Conversation
 from voxengine.testing.emulators.openai.keys import Keys, refusal
 from voxengine.testing.emulators.openai.replies import Mind

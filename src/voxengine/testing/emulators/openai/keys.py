@@ -10,10 +10,10 @@ from typing import Any
 
 from voxengine.clock import Clock
 from voxengine.providers.mock.faults import Refuse
+from voxengine.realtime.errors import Complaint, http_error
 from voxengine.testing.emulators.faults import REFUSALS
 from voxengine.testing.emulators.http import Answer, Request, json_answer
 from voxengine.testing.emulators.openai.dialects import Dialect
-from voxengine.realtime.errors import Complaint, http_error
 from voxengine.testing.emulators.openai.settings import Settings
 
 __all__ = ["Keys", "refusal"]

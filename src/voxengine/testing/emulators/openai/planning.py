@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from voxengine.audio.wire_formats import format_of
 from voxengine.testing.emulators.openai.items import Item
 from voxengine.testing.emulators.openai.response import Plan
-from voxengine.testing.emulators.openai.settings import Settings, format_of
+from voxengine.testing.emulators.openai.settings import Settings
 
 __all__ = ["plan_response"]
 

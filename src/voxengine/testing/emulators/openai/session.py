@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voxengine.providers.mock.faults import FaultPlan
+from voxengine.realtime.errors import Complaint
 from voxengine.testing.emulators.faults import Expire
 from voxengine.testing.emulators.openai.commands import Commands, parsed
 from voxengine.testing.emulators.openai.dialects import Dialect
-from voxengine.realtime.errors import Complaint
 from voxengine.testing.emulators.openai.hearing import Hearing
 from voxengine.testing.emulators.openai.items import Conversation, Item
 from voxengine.testing.emulators.openai.outbox import Outbox

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from voxengine.providers.mock.faults import Drop, ErrorOnce, Slow, Stall
+from voxengine.realtime.errors import Complaint
 from voxengine.testing.emulators.faults import (
     Expire,
     Lag,
@@ -14,7 +15,6 @@ from voxengine.testing.emulators.faults import (
     Oversized,
     UnknownEvent,
 )
-from voxengine.realtime.errors import Complaint
 
 if TYPE_CHECKING:
     from voxengine.testing.emulators.openai.session import Session

@@ -1,0 +1,1 @@
+"""The HTTP requests that the gateway answers: one module for each group of routes."""

@@ -1,0 +1,40 @@
+// Which transport carries a call: the one that was chosen, or the best that both sides have.
+
+import { json } from '../api.js';
+import { TransportFailure } from './failure.js';
+import { WebRTCTransport } from './webrtc.js';
+import { WebSocketTransport } from './websocket.js';
+
+/**
+ * @param {Settings} settings
+ * @param {Object} parts of the transport, see WebSocketTransport
+ * @throws {ApiError | TransportFailure} there is no way
+ */
+export async function openTransport(settings, parts) {
+  const model = settings.get('model');
+  const wish = settings.get('transport');
+  if (wish !== 'websocket') {
+    try {
+      return await opened(new WebRTCTransport(parts), model);
+    } catch (failure) {
+      if (wish === 'webrtc' || !(failure instanceof TransportFailure && failure.missing)) throw failure;
+    }
+  }
+  try {
+    return await opened(new WebSocketTransport(parts), model);
+  } catch (failure) {
+    // A browser does not tell why a WebSocket was refused. Plain HTTP does, if it is for the key.
+    await json('v1/models');
+    throw failure;
+  }
+}
+
+async function opened(transport, model) {
+  try {
+    await transport.open(model);
+    return transport;
+  } catch (failure) {
+    transport.close();
+    throw failure;
+  }
+}

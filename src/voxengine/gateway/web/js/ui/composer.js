@@ -1,0 +1,106 @@
+// Below the talk: what is typed, notes that nobody says, push to talk, and the meters.
+
+import { shown } from '../audio/meter.js';
+import { byId } from './dom.js';
+
+export class Composer {
+  /** @param {Call} call @param {Settings} settings @param {(kind: string, text: string) => void} tell */
+  constructor(call, settings, tell) {
+    this.call = call;
+    this.settings = settings;
+    this.tell = tell;
+    this.text = byId('text');
+    this.form = byId('composer');
+    this.form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.send();
+    });
+    this.text.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.send();
+    });
+    this.text.addEventListener('input', () => this.grow());
+    for (const id of ['mode-message', 'mode-note']) byId(id).addEventListener('change', () => this.render());
+    this.button();
+    for (const name of ['state', 'pushed']) call.on(name, () => this.render());
+    settings.on('turns', () => this.render());
+    this.levels();
+    this.render();
+  }
+
+  get note() {
+    return byId('mode-note').checked;
+  }
+
+  button() {
+    const button = byId('push');
+    button.addEventListener('pointerdown', (event) => {
+      button.setPointerCapture(event.pointerId);
+      this.call.push();
+    });
+    for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
+      button.addEventListener(name, () => this.call.letGo());
+    }
+    button.addEventListener('contextmenu', (event) => event.preventDefault());
+  }
+
+  async send() {
+    const text = this.text.value.trim();
+    if (!text || this.call.state !== 'live') return;
+    this.text.value = '';
+    this.grow();
+    if (!this.note) {
+      await this.call.say(text);
+      return;
+    }
+    try {
+      const result = await this.call.inject({ text, when: byId('note-when').value, speak: byId('note-speak').checked });
+      const how = [result?.status, result?.degraded_to ?? result?.reason].filter(Boolean).join(': ');
+      this.tell('good', `Note ${how || 'sent'}.`);
+    } catch (failure) {
+      this.text.value = text;
+      this.tell('bad', failure.message);
+    }
+  }
+
+  /** As high as what is in it, within limits that the style sets. */
+  grow() {
+    this.text.style.height = 'auto';
+    this.text.style.height = `${this.text.scrollHeight + 2}px`;
+  }
+
+  render() {
+    const live = this.call.state === 'live';
+    this.form.classList.toggle('is-note', this.note);
+    byId('note-options').hidden = !this.note;
+    this.text.placeholder = this.note ? 'Something the assistant should know; nobody says it' : 'Type a message';
+    this.text.disabled = !live;
+    byId('send').disabled = !live;
+    const push = byId('push');
+    push.hidden = !this.call.pushToTalk;
+    push.disabled = !live || !this.call.microphone;
+    const held = this.call.pushed !== null;
+    push.classList.toggle('held', held);
+    push.querySelector('.label').textContent = held ? 'Listening: let go to send' : 'Hold to talk';
+  }
+
+  /** The meters follow the sound: up at once, down gently. */
+  levels() {
+    const bars = { input: byId('meter-input'), output: byId('meter-output') };
+    const now = { input: 0, output: 0 };
+    const step = () => {
+      for (const [side, bar] of Object.entries(bars)) {
+        const level = shown(this.call.course.levels[side]);
+        now[side] = Math.max(level, now[side] * 0.88);
+        const percent = Math.round(now[side] * 100);
+        if (bar.percent === percent) continue;
+        bar.percent = percent;
+        bar.firstElementChild.style.transform = `scaleX(${now[side].toFixed(3)})`;
+        bar.setAttribute('aria-valuenow', String(percent));
+      }
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+}

@@ -1,0 +1,1 @@
+"""OpenAI's Realtime wire, as a server speaks it: one `RealtimeSession` for each client."""
