@@ -44,7 +44,7 @@ def test_a_provider_that_does_not_listen_is_told_to_stop() -> None:
     d.effects.clear()
     d.give(fx.HearSpeech(True, "mine"))
     assert d.one(ev.ResponseCancelled).reason == "turn_detected"
-    assert d.one(fx.CancelResponse)
+    assert d.one(fx.CancelResponse).response_id == "r1"
     assert d.one(ev.ConversationInterrupted).reason == "speech"
 
 
