@@ -9,7 +9,7 @@ PY_DIRS := $(wildcard src tests bench chaos tools examples)
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench chaos serve conformance lint format lock build clean
+.PHONY: help venv node demo test bench chaos serve conformance lint format lock build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,12 @@ venv: ## Make .venv as the lock file says (every target does this first)
 demo: venv ## Hold a spoken conversation with no key and no network; writes out/demo/
 	@$(BIN)/voxengine demo --out out/demo
 
-test: venv ## Run the tests; ARGS="-k name" picks some
-	@$(BIN)/python -m pytest $(ARGS)
+node: venv ## Install OpenAI's clients for JavaScript, which some tests need, into out/node
+	@$(BIN)/python tools/node_clients.py
+
+test: venv node ## Run the tests; ARGS="-k name" picks some; installs Debian's Chromium if it may
+	@$(PYTHON) tools/system_packages.py chromium
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadfile)
 
 bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 	@$(BIN)/python -m bench --out out/bench.json $(ARGS)
@@ -32,8 +36,8 @@ chaos: venv ## Hold many calls in which much goes wrong; writes out/chaos.json; 
 serve: venv ## Run the gateway with no key, on http://localhost:8080; ARGS="--provider mock"
 	@$(BIN)/voxengine serve $(ARGS)
 
-conformance: venv ## Check every provider against the contract; writes out/conformance.json
-	@$(BIN)/voxengine conformance --all --out out/conformance.json
+conformance: venv ## Check every provider, alone and behind the gateway; writes out/conformance.json
+	@$(BIN)/voxengine conformance --all --gateway --out out/conformance.json
 
 lint: venv ## Check style, types and the layering of imports
 	$(BIN)/ruff check

@@ -462,3 +462,29 @@ async def test_a_key_is_in_no_log_event_or_description_of_a_conversation(
     shown += [repr(e) + repr(e.data) for e in seen]
     assert len(seen) > 10
     assert not [text for text in shown if KEY in text]
+
+
+def test_the_key_of_a_fallback_is_that_of_the_variable_it_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AZURE_API_KEY", "usual")
+    monkeypatch.delenv("MY_AZURE_KEY", raising=False)
+    config = VoiceEngineConfig(provider="mock")
+    entry = {"provider": "azure", "api_key_env": "MY_AZURE_KEY"}
+    with pytest.raises(ConfigurationError, match="MY_AZURE_KEY, which is not set"):
+        config.for_provider(entry)
+    assert config.for_provider({**entry, "api_key": "given"}).api_key == "given"
+    assert config.for_provider({"provider": "azure"}).api_key == "usual"
+    monkeypatch.setenv("MY_AZURE_KEY", "named")
+    assert config.for_provider(entry).api_key == "named"
+
+
+async def test_a_call_does_not_begin_with_a_fallback_whose_key_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MY_AZURE_KEY", raising=False)
+    fallback = [{"provider": "azure", "api_key_env": "MY_AZURE_KEY"}]
+    engine = VoiceEngine(provider="mock", fallback=fallback)
+    with pytest.raises(ConfigurationError, match="MY_AZURE_KEY"):
+        await engine.connect()
+    assert not engine.is_connected

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from voxengine.audio.sentence import SentenceLike
-from voxengine.config import VoiceEngineConfig
+from voxengine.config import CHANGEABLE, VoiceEngineConfig
 from voxengine.conversation import Conversation, Item
 from voxengine.conversation.injection import Injection, InjectionPoint
 from voxengine.errors import (
@@ -51,24 +51,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Seconds that handlers have at the end to work off their events.
 DRAIN_BUDGET = 5.0
-#: Settings that `update_session` changes for good.
-_CHANGEABLE = frozenset(
-    {
-        "auto_response",
-        "input_format",
-        "instructions",
-        "interruptions",
-        "language",
-        "max_response_tokens",
-        "modalities",
-        "model",
-        "output_format",
-        "temperature",
-        "turn_detection",
-        "turn_options",
-        "voice",
-    }
-)
 #: Characters that may be put in as one text.
 MAX_TEXT = 100_000
 
@@ -306,8 +288,8 @@ class VoiceEngine:
         """Ask for a response. While one is under way this waits for its end, or is met by it if nothing is new.
 
         `overrides` are settings for this response only: `voice`, `tools` (Tool objects or JSON schemas), `tool_choice`,
-        `max_response_tokens`, `temperature`. A provider that has no such thing has its session changed for as long as
-        the response takes.
+        `max_response_tokens` (None: without a limit), `temperature`. A provider that has no such thing has its session
+        changed for as long as the response takes.
 
         Raises:
             UnsupportedFeatureError: the provider cannot change one of them.
@@ -334,7 +316,8 @@ class VoiceEngine:
     async def delete_item(self, item_id: str) -> None:
         """Take an item out of the conversation.
 
-        A provider that cannot forget one thing is connected anew, at the next quiet moment, and told the rest.
+        A response that it is of goes on. A provider that cannot forget one thing is connected anew, at the next quiet
+        moment, and told the rest.
 
         Raises:
             MessageError: there is none of that id (`item_not_found`).
@@ -344,7 +327,7 @@ class VoiceEngine:
     async def truncate_item(self, item_id: str, audio_ms: float) -> None:
         """Tell that of an item of the assistant only so much was heard: also of one that was cut elsewhere before.
 
-        If it is being said, that ends.
+        It is taken to play no more; its response goes on, and what is yet to come of it changes the log no more.
 
         Raises:
             MessageError: there is none (`item_not_found`), it has no speech, or less than that (`invalid_value`).
@@ -429,7 +412,7 @@ class VoiceEngine:
         session = self._open
         tools = settings.pop("tools", None)
         offered = None if tools is None else self._tools.resolved(tools)
-        kept = {name: value for name, value in settings.items() if name in _CHANGEABLE}
+        kept = {name: value for name, value in settings.items() if name in CHANGEABLE}
         changed = self._config.with_changes(**kept)  # raises where a value is not allowed
         for name in ("input_format", "output_format"):
             if name in kept:
@@ -631,6 +614,12 @@ class VoiceEngine:
         One whose tools are running is, if it goes on by itself when they return.
         """
         return self._session is not None and self._session.core.replies.open is not None
+
+    @property
+    def response_id(self) -> str | None:
+        """The id of the response that has begun and was not sent whole yet, None where there is none."""
+        active = self._session.core.replies.active if self._session is not None else None
+        return active.id if active is not None else None
 
     @property
     def connection_state(self) -> ConnectionState:

@@ -19,9 +19,10 @@ import websockets
 from typer.testing import Result
 
 from tests.gateway.gateways import until
-from voxengine.cli.exits import ExitCode, InputProblem
-from voxengine.cli.serve import JsonLine, serve
+from voxengine.cli.exits import ExitCode, InputProblem, redacted
+from voxengine.cli.serve import serve
 from voxengine.gateway.config import GatewayConfig
+from voxengine.observe.logs import JsonLine
 
 Run = Callable[..., Result]
 
@@ -207,7 +208,7 @@ def test_a_log_of_json(monkeypatch: pytest.MonkeyPatch):
             "voxengine.gateway", logging.ERROR, "", 1, "key %s", ("sk-desk-secret",), sys.exc_info()
         )
 
-    line = json.loads(JsonLine().format(record))
+    line = json.loads(JsonLine(redacted).format(record))
 
     assert (line["level"], line["logger"]) == ("error", "voxengine.gateway")
     assert line["message"] == "key ***"

@@ -168,8 +168,9 @@ async def test_what_is_no_event_is_refused(message, code):
 
 async def test_only_the_vendors_types_know_that_a_field_is_wrong():
     async with OpenAIEmulator() as emulator, connected(emulator) as wire:
+        tool = {"type": "mcp", "server_label": "docs", "surprise": 1}
         error = await wire.complaint(
-            "session.update", session={"type": "realtime", "tracing": {"surprise": 1}}
+            "session.update", session={"type": "realtime", "tools": [tool]}
         )
         assert error["code"] == "invalid_value"
         assert "surprise" in error["message"]

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.engine.caller import LATENCY, SCRIPT, Caller
 from tests.engine.desk import Desk, desk
@@ -17,7 +18,7 @@ from voxengine import (
     register_provider,
 )
 from voxengine import events as ev
-from voxengine.providers.mock import Drop, ErrorOnce, Flap, MockProvider, Refuse, Stall
+from voxengine.providers.mock import Drop, ErrorOnce, FaultPlan, Flap, MockProvider, Refuse, Stall
 
 BUDGET = 0.8
 
@@ -200,6 +201,49 @@ async def test_one_that_refuses_for_good_is_not_tried_again(code: str) -> None:
         assert event.code == code
 
 
+@pytest.mark.parametrize("reconnect_timeout", [0, 10])
+@pytest.mark.parametrize("code", ["closed", "protocol", "policy"])
+async def test_a_loss_that_is_final_is_that_of_one_provider(
+    code: str, reconnect_timeout: float
+) -> None:
+    drop = Drop(after_s=1.0, code=code, retryable=False)
+    async with caller(drop, reconnect_timeout=reconnect_timeout) as call:
+        await asyncio.sleep(3)
+        assert switched(call).provider == "backup"
+        assert call.plan.connects == 1
+        assert not call.of(ev.ErrorGeneral)
+
+
+async def test_one_that_has_just_failed_another_call_is_better_than_none() -> None:
+    plan = FaultPlan([Drop(after_s=1.0, retryable=False)])
+    other = VoiceEngine(
+        **backup(faults=plan), apology=None, fallback=["third"], reconnect_timeout=0
+    )
+    async with other:
+        await asyncio.sleep(3)  # and now all calls of this process leave the backup alone
+        assert other.config.provider == "third"
+        async with caller(Drop(after_s=2.0, retryable=False)) as call:
+            await asyncio.sleep(5)
+            assert call.engine.config.provider == "backup"
+            await call.engine.send_text("are you there")
+            await call.quiet()
+            assert call.engine.conversation[-1].text == "yes i am"
+
+
+async def test_what_the_call_has_brought_about_is_not_given_to_another() -> None:
+    drop = Drop(after_s=1.0, code="content_filter", retryable=False)
+    async with caller(drop) as call:
+        call.hang_up_microphone()
+        await asyncio.sleep(3)
+        assert call.engine.config.provider == "mock"
+        assert not call.engine.is_connected
+        (error,) = call.of(ev.ErrorGeneral)
+        assert (error.code, error.recoverable) == ("content_filter", False)
+        assert isinstance(error.exception, ConnectionError)
+        async with caller() as next_call:  # the provider did nothing wrong
+            assert next_call.engine.config.provider == "mock"
+
+
 async def test_one_that_shows_no_sign_of_an_answer_is_left() -> None:
     register_provider("mute", desk())
     async with VoiceEngine(provider="mute", fallback=[backup()]) as engine:
@@ -371,6 +415,92 @@ async def test_a_standby_that_is_lost_is_replaced_and_nobody_hears_of_it() -> No
         assert [bool(p.is_connected) for p in made] == [False, True]
         assert not call.of(ev.ConnectionLost)
     assert not made[1].is_connected
+
+
+class Told(MockProvider):
+    """Keeps the settings that it is told."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.told: list[dict[str, Any]] = []
+
+    async def update_session(self, **kwargs: Any) -> None:
+        self.told.append(kwargs)
+        await super().update_session(**kwargs)
+
+
+def told(**capabilities: Any) -> list[Told]:
+    made: list[Told] = []
+
+    def make(config: Any) -> Told:
+        made.append(Told(config))
+        made[-1].capabilities = replace(made[-1].capabilities, **capabilities)
+        return made[-1]
+
+    register_provider("backup", make)
+    return made
+
+
+async def test_a_standby_knows_what_was_changed_since_it_was_opened() -> None:
+    made = told()
+    async with caller(warm_standby=True) as call:
+
+        async def another() -> str:
+            """Something else."""
+            return ""
+
+        await asyncio.sleep(1)
+        await call.engine.update_session(instructions="Speak like a pirate.", temperature=0.5)
+        await call.engine.update_session(tools=[another])
+        await asyncio.sleep(1)
+        call.lose()
+        await asyncio.sleep(1)
+        assert call.engine.provider is made[0]
+        assert len(made[0].told) == 1
+        given = made[0].told[0]
+        assert given["instructions"] == "Speak like a pirate."
+        assert given["temperature"] == 0.5
+        assert [tool["name"] for tool in given["tools"]] == ["another"]
+        assert call.engine.config.instructions == "Speak like a pirate."
+
+
+async def test_a_standby_that_knows_everything_is_told_nothing() -> None:
+    made = told()
+    async with caller(warm_standby=True, instructions="Be brief.", voice="ada") as call:
+        await asyncio.sleep(1)
+        call.lose()
+        await asyncio.sleep(1)
+        assert call.engine.provider is made[0]
+        assert made[0].told == []
+
+
+async def test_instructions_of_its_own_are_kept() -> None:
+    made = told()
+    entry = {**backup(), "instructions": "Be the backup."}
+    async with caller(warm_standby=True, fallback=[entry]) as call:
+        await asyncio.sleep(1)
+        await call.engine.update_session(instructions="Speak like a pirate.")
+        call.lose()
+        await asyncio.sleep(1)
+        assert call.engine.provider is made[0]
+        assert made[0].told == []
+        assert call.engine.config.instructions == "Be the backup."
+
+
+async def test_a_standby_that_cannot_be_told_is_opened_anew() -> None:
+    made = told(instructions_updatable=False)
+    async with caller(warm_standby=True) as call:
+        await asyncio.sleep(1)
+        await call.engine.update_session(temperature=0.5)
+        await asyncio.sleep(1)
+        assert len(made) == 1
+        await call.engine.update_session(instructions="Speak like a pirate.")
+        await asyncio.sleep(1)
+        assert [bool(p.is_connected) for p in made] == [False, True]
+        call.lose()
+        await asyncio.sleep(1)
+        assert call.engine.provider is made[1]
+        assert made[1].config.instructions == "Speak like a pirate."
 
 
 # -- back again

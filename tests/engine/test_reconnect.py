@@ -90,6 +90,9 @@ async def test_a_budget_of_nothing_tries_nothing() -> None:
         await asyncio.sleep(20)
         assert call.plan.connects == 1
         assert not call.of(ev.ConnectionReconnecting)
+        (error,) = call.of(ev.ErrorGeneral)
+        assert isinstance(error.exception, ConnectionError)
+        assert not error.recoverable
         with pytest.raises(ConnectionError, match="is lost"):
             await call.engine.send_text("hello?")
 

@@ -49,6 +49,7 @@ async def test_lost_in_the_middle_of_an_answer(make_engine: MakeEngine) -> None:
         assert [k for k in kinds if k != "conversation_updated"] == [
             "connection_lost",
             "response_error",
+            "error",
         ]
         # What had come is still being played, and heard.
         assert engine.state == "speaking"
@@ -75,7 +76,11 @@ async def test_lost_while_an_answer_is_due(make_engine: MakeEngine) -> None:
         kind.made[0].lose()
         assert engine.state == "idle"
         await asyncio.sleep(60)
-    assert errors == []
+    (error,) = errors
+    assert (error.code, error.recoverable, error.provider) == ("closed", False, "desk")
+    assert isinstance(error.exception, ConnectionError)
+    assert (error.exception.code, error.exception.retryable) == ("closed", False)
+    assert "cable cut" in error.error
 
 
 async def test_lost_while_a_text_is_on_its_way(make_engine: MakeEngine) -> None:

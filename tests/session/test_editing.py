@@ -156,14 +156,46 @@ def test_a_text_that_has_no_name_there_makes_the_memory_anew():
     assert len(d.of(fx.RenewMemory)) == 1
 
 
-def test_the_answer_that_is_being_given_ends_when_it_is_taken_out():
+def test_the_response_goes_on_when_its_item_is_taken_out():
     d = Driver(ITEMS)
     d.user_says("hello")
     d.answer("one two three four", 1000, done=False)
     d.wait(0.3)
     d.give(fx.DeleteItem("a1"))
-    assert d.one(ev.ResponseCancelled).response_id == "r1"
     d.give(d.chunk())
+    d.wait(2.0)  # so that the next chunk begins anew
+    d.give(d.chunk())
+    d.give(ev.TextOutput(text=" five", item_id="a1", response_id="r1"))
+    assert d.log == [("user", "hello")]
+    assert len(d.of(ev.AudioOutputChunk)) == 12
+    d.give(ev.ResponseCompleted(response_id="r1"))
+    d.wait(2.0)
+    assert d.log == [("user", "hello")]
+    assert not d.of(ev.ResponseCancelled)
+    assert not d.of(fx.CancelResponse)
+    assert d.one(ev.ResponseCompleted).status == "completed"
+    assert d.core.state == "idle"
+
+
+def test_an_item_that_was_taken_out_while_it_played_can_be_interrupted():
+    d = Driver(ITEMS)
+    d.user_says("hello")
+    d.answer("one two three four", 1000)
+    d.wait(0.3)
+    d.give(fx.DeleteItem("a1"))
+    d.user_speaks("u2")
+    assert d.one(ev.AudioOutputStopped).interrupted
+    assert not d.of(fx.Truncate)
+    assert [role for role, _ in d.log] == ["user", "user"]
+
+
+def test_an_answer_that_was_not_announced_ends_when_it_is_taken_out():
+    d = Driver(ITEMS)
+    d.user_says("hello")
+    d.give(ev.TextOutput(text="one two", item_id="a1"))
+    d.give(ev.AudioOutputChunk(audio_data=bytes(9600), item_id="a1"))
+    d.give(fx.DeleteItem("a1"))
+    assert len(d.of(ev.ResponseCancelled)) == 1
     assert d.log == [("user", "hello")]
 
 
@@ -239,14 +271,24 @@ def test_an_item_that_plays_ends_where_the_client_says():
     assert [t.heard_ms for t in d.of(fx.Truncate)] == [500.0]
 
 
-def test_an_item_that_is_being_made_ends_its_response():
+def test_an_item_that_is_being_made_is_cut_and_its_response_goes_on():
     d = Driver(ITEMS)
     d.user_says("hello")
     d.answer("one two three four", 1000, done=False)
     d.wait(0.8)
     d.give(fx.TruncateItem("a1", 500.0))
-    assert d.one(ev.ResponseCancelled).response_id == "r1"
-    assert d.item("a1").heard_ms == 500.0
+    assert d.core.state == "thinking"
+    d.give(d.chunk())
+    d.give(ev.TextOutput(text=" five", item_id="a1", response_id="r1"))
+    assert len(d.of(ev.AudioOutputChunk)) == 11
+    d.give(ev.FunctionInvoked(call_id="c1", name="look", arguments="{}", response_id="r1"))
+    d.give(ev.ResponseCompleted(response_id="r1"))
+    item = d.item("a1")
+    assert (item.text, item.heard_ms, item.status) == ("one two", 500.0, "incomplete")
+    assert d.one(fx.Truncate) == fx.Truncate("a1", 500.0, "one two")
+    assert not d.of(ev.ResponseCancelled)
+    assert not d.of(fx.CancelResponse)
+    assert d.one(fx.RunTool).call_id == "c1"
 
 
 def test_an_item_that_the_clock_has_cut_is_cut_to_the_client_s_word():

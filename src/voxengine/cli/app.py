@@ -203,16 +203,31 @@ def conformance(
     everything: Annotated[
         bool, typer.Option("--all", help="All providers that run here without a key.")
     ] = False,
+    gateway: Annotated[
+        bool, typer.Option("--gateway", help="Check each behind a gateway, too, as a client.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the result as JSON.")
     ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Only behind a gateway; print the table of a page.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Check providers against the contract that every provider has to keep."""
     from voxengine.cli.conformance import check
 
-    raise typer.Exit(check(names or [], everything=everything, out=out, as_json=as_json))
+    raise typer.Exit(
+        check(
+            names or [],
+            everything=everything,
+            gateway=gateway,
+            out=out,
+            as_json=as_json,
+            markdown=markdown,
+        )
+    )
 
 
 @app.command(epilog=_EPILOG)
@@ -247,10 +262,24 @@ def emulate(
             help="What goes wrong, such as drop:close_code=1011,response=2. May be repeated.",
         ),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="twilio: the stream or the webhook to call."),
+    ] = None,
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--audio", metavar="WAV", help="twilio: what the caller says. May be repeated."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="WAV", help="twilio: write what the caller hears."),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Run an emulator of a vendor on this machine, until Ctrl-C."""
+    """Run an emulator of a vendor on this machine, until Ctrl-C; or call a server as Twilio does: emulate twilio."""
     from voxengine.cli.emulate import emulate as run
     from voxengine.cli.emulate import read_responses, show_emulators
 
@@ -259,6 +288,10 @@ def emulate(
         return
     if name is None:
         raise InputProblem("name an emulator; --list shows them")
+    if name == "twilio":
+        from voxengine.cli.telephone import telephone
+
+        raise typer.Exit(asyncio.run(telephone(url, audio or [], out=out, as_json=as_json)))
     work = run(
         name,
         host=host,

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from voxengine.cli.console import stderr, stdout
 from voxengine.cli.exits import ExitCode, InputProblem, redacted
 from voxengine.cli.needs import needs_of
 from voxengine.errors import MissingDependencyError, VoiceEngineError
+from voxengine.observe.logs import JsonLine, TextLine
 
 if TYPE_CHECKING:
     from voxengine.gateway.config import GatewayConfig
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from voxengine.gateway.routes import Link
     from voxengine.gateway.server import Front
 
-__all__ = ["JsonLine", "run", "serve"]
+__all__ = ["run", "serve"]
 
 
 def run(
@@ -42,7 +42,9 @@ def run(
     except ImportError as missing:
         raise MissingDependencyError("the gateway", "gateway", str(missing)) from None
     from voxengine.gateway.config import GatewayConfig
+    from voxengine.gateway.server.descriptors import raise_limit
 
+    raise_limit()
     given = {"provider": provider, "host": host, "port": port}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     config = GatewayConfig.load(file, **changes)
@@ -52,27 +54,16 @@ def run(
 
 
 def set_up_logging(level: str, form: str) -> None:
-    """Let the gateway's log appear from this level on, as lines of text or of JSON."""
+    """Let the gateway's log appear from this level on, as lines of text or of JSON, without any key that we know.
+
+    Of other libraries, such as uvicorn, warnings and errors appear, in the same form.
+    """
     logging.getLogger("voxengine").setLevel(level.upper())
-    if form == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonLine())
-
-
-class JsonLine(logging.Formatter):
-    """A log record as a line of JSON, without any key that we know."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return redacted(json.dumps(line, ensure_ascii=False))
+    for handler in logging.getLogger().handlers:
+        if form == "json":
+            handler.setFormatter(JsonLine(redacted))
+        elif handler.formatter is not None:
+            handler.setFormatter(TextLine(handler.formatter))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

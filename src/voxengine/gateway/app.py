@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -16,17 +16,25 @@ from starlette.exceptions import HTTPException
 
 from voxengine import __version__
 from voxengine.gateway.gateway import Gateway
+from voxengine.gateway.http.calls import calls_router
 from voxengine.gateway.http.client_secrets import client_secrets_router
+from voxengine.gateway.http.cors import RealtimeCORS
+from voxengine.gateway.http.description import describe
 from voxengine.gateway.http.health import health_router
 from voxengine.gateway.http.history import history_router
+from voxengine.gateway.http.metrics import metrics_router
+from voxengine.gateway.http.models import models_router
+from voxengine.gateway.http.operators import operators_router
+from voxengine.gateway.http.twilio import twilio_router
 from voxengine.gateway.http.web import web_router
-from voxengine.gateway.realtime import REALTIME_PATHS, open_realtime
+from voxengine.gateway.realtime import CALL_ID_HEADER, REALTIME_PATHS, open_realtime
 from voxengine.gateway.refusal import Refused
-from voxengine.gateway.server import SocketLimits
+from voxengine.gateway.server import Opener, SocketLimits
 from voxengine.gateway.server.asgi import serve_asgi
+from voxengine.gateway.twilio.door import STREAM_PATH
 from voxengine.realtime.errors import http_error
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "openers"]
 
 logger = logging.getLogger("voxengine.gateway")
 
@@ -62,25 +70,41 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_exception_handler(Exception, _failed)
     for router in (
         health_router(gateway),
+        calls_router(gateway),
         client_secrets_router(gateway),
         history_router(gateway),
+        models_router(gateway),
+        operators_router(gateway),
+        twilio_router(gateway),
+        *([metrics_router(gateway)] if gateway.config.metrics else []),
         web_router(),
     ):
         app.include_router(router)
-    opener = partial(open_realtime, gateway)
+    describe(app)
+    app.add_middleware(RealtimeCORS, expose=("location", CALL_ID_HEADER))
     limits = SocketLimits(max_message=gateway.config.max_message)
-
-    async def realtime(websocket: WebSocket) -> None:
+    for path, opener in openers(gateway).items():
         # Only where another server serves this application: the front door does not hand these over.
+        app.add_api_websocket_route(path, _socket(opener, limits))
+    return app
+
+
+def openers(gateway: Gateway) -> dict[str, Opener]:
+    """The paths of WebSockets, and who lets clients in there."""
+    realtime = partial(open_realtime, gateway)
+    return {**dict.fromkeys(REALTIME_PATHS, realtime), STREAM_PATH: gateway.twilio.open}
+
+
+def _socket(opener: Opener, limits: SocketLimits) -> Callable[[WebSocket], Awaitable[None]]:
+    async def serve(websocket: WebSocket) -> None:
         await serve_asgi(websocket, opener, limits)
 
-    for path in REALTIME_PATHS:
-        app.add_api_websocket_route(path, realtime)
-    return app
+    return serve
 
 
 async def _refused(request: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, Refused)
+    request.app.state.gateway.observing.refused(failure.code)
     return JSONResponse(failure.body, failure.status, failure.headers)
 
 

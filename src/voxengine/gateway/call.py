@@ -14,6 +14,7 @@ from voxengine.events import CostUpdated, EventType, ProviderEvent
 from voxengine.gateway.grants import Grant
 from voxengine.gateway.peer import Peer, PeerHandler
 from voxengine.gateway.routes import Route
+from voxengine.observe.logs import fields
 from voxengine.session import Tool
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from voxengine.gateway.record import CallRecord
     from voxengine.gateway.recording import Recording
 
-__all__ = ["Call"]
+__all__ = ["CLIENT_LEFT", "GOING_AWAY", "Call"]
 
 logger = logging.getLogger("voxengine.gateway")
 
@@ -29,6 +30,10 @@ logger = logging.getLogger("voxengine.gateway")
 STEP_BUDGET = 10.0
 #: Close codes of a client that has closed the connection on purpose: normally, or without a code.
 _GOOD_BYE = (1000, 1005)
+#: The close code of a call that ends because the gateway does, and may be resumed with another.
+GOING_AWAY = 1001
+#: The reason of the end of a call whose client did not come back.
+CLIENT_LEFT = "the client left"
 
 
 class Call:
@@ -77,6 +82,9 @@ class Call:
         self.recording: Recording | None = None
         #: The client, also when it is gone: the next one takes over what it had set.
         self.client: PeerHandler | None = None
+        #: Why it ended, and the close code that its client was told; of a call that goes on nothing, and 0.
+        self.reason = ""
+        self.close_code = 0
         #: Set when all is over.
         self.ended = asyncio.Event()
         self._attached = False
@@ -128,18 +136,19 @@ class Call:
         if self.engine.state == "speaking":
             self._do(self._hush(), "interrupt")
 
-    def wait_for_client(self) -> None:
-        """Give a client the time of the resume window to be there."""
+    def wait_for_client(self, seconds: float | None = None) -> None:
+        """Give a client so many seconds to be there; the resume window, if nothing is said."""
         self._stop_timer()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._resume_window, self._missed)
+        window = self._resume_window if seconds is None else seconds
+        self._timer = loop.call_later(window, self._missed)
 
     async def _hush(self) -> None:
         await self.engine.interrupt()
 
     def _missed(self) -> None:
         self._timer = None
-        self._do(self.end("the client left"), "end")
+        self._do(self.end(CLIENT_LEFT), "end")
 
     # -- the end
 
@@ -157,7 +166,7 @@ class Call:
             return
         await self._end(reason, code, keep=False)
 
-    async def leave(self, reason: str = "", code: int = 1001) -> None:
+    async def leave(self, reason: str = "", code: int = GOING_AWAY) -> None:
         """As `end`, but the record stays open: the client may take the call up again with another process."""
         if self._ending:
             await self.ended.wait()
@@ -166,6 +175,7 @@ class Call:
 
     async def _end(self, reason: str, code: int, keep: bool) -> None:
         self._ending = True
+        self.reason, self.close_code = reason, code
         self._stop_timer()
         try:
             if self._attached:
@@ -182,7 +192,22 @@ class Call:
             cost = self.engine.usage.cost
             self._lease.end(cost)
             lasted = self._clock.wall() - self.started_at
-            logger.info("call %s ended: %s; %.1f s, %s US dollars", self.id, reason, lasted, cost)
+            logger.info(
+                "call %s ended: %s; %.1f s, %s US dollars",
+                self.id,
+                reason,
+                lasted,
+                cost,
+                extra=fields(
+                    call=self.id,
+                    route=self.route.name,
+                    provider=self.engine.config.provider,
+                    event="call_ended",
+                    code=code,
+                    duration_s=round(lasted, 3),
+                    cost_usd=cost,
+                ),
+            )
             self._attached = False
             self.ended.set()
             for function in self._on_end:

@@ -4,6 +4,7 @@
     [providers.NAME]      a provider with its settings, under a name of one's own
     [routes.NAME]         what a client asks for as `model`: providers in order, and the settings of the call
     [keys]                who gets in (see `voxengine.gateway.auth`)
+    [twilio]              telephone calls (see `voxengine.gateway.twilio`)
 
 Secrets are named by the environment variable that holds them, never written down here. Paths are relative to the
 file's folder. Without a file everything has its default: no keys, and one route to the provider `local`.
@@ -28,6 +29,7 @@ from voxengine.gateway.route_settings import (
     read_provider,
     read_route,
 )
+from voxengine.gateway.twilio.settings import TwilioSettings
 
 __all__ = ["DEFAULT_FILE", "DEFAULT_ROUTE", "GatewayConfig"]
 
@@ -88,6 +90,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     vad: Literal["silero", "energy"] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+    #: Whether the log has what is said in calls.
+    log_transcripts: bool = False
+    #: The collector of OpenTelemetry that spans are sent to, such as "http://localhost:4318"; None: that of the
+    #: environment, if it names one.
+    otel_endpoint: str | None = None
     #: Whether `/metrics` is served.
     metrics: bool = True
 
@@ -95,6 +102,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     routes: dict[str, RouteSettings] = {}
     #: As it is written; see `keys_config`.
     keys: dict[str, Any] = {}
+    #: How Twilio is known.
+    twilio: TwilioSettings = TwilioSettings()
     #: The folder that paths are relative to.
     folder: Path = Path()
 
@@ -142,7 +151,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: a name or a value in it is not allowed.
         """
-        check_names(content, ("gateway", "providers", "routes", "keys"), "the top")
+        check_names(content, ("gateway", "providers", "routes", "keys", "twilio"), "the top")
         own = {**_table(content, "gateway"), **{n: v for n, v in changes.items() if v is not None}}
         check_names(own, _OWN, "[gateway]")
         providers = {
@@ -160,7 +169,13 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
             config = msgspec.convert(values, cls)
         except msgspec.ValidationError as failure:
             raise ConfigurationError(_words(failure, own)) from None
-        config = msgspec.structs.replace(config, providers=providers, routes=routes, folder=folder)
+        config = msgspec.structs.replace(
+            config,
+            providers=providers,
+            routes=routes,
+            twilio=TwilioSettings.read(_table(content, "twilio")),
+            folder=folder,
+        )
         config.check()
         return config
 
@@ -214,7 +229,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 _OWN = tuple(
     name
     for name in GatewayConfig.__struct_fields__
-    if name not in ("providers", "routes", "keys", "folder")
+    if name not in ("providers", "routes", "keys", "twilio", "folder")
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from voxengine.gateway.failures import refusal
 from voxengine.gateway.grants import Grant
 from voxengine.gateway.handler import Handler
 from voxengine.gateway.lag import LoopLag
+from voxengine.gateway.observing import Observing
 from voxengine.gateway.opening import Opening, budget, open_call
 from voxengine.gateway.record import find_resumable
 from voxengine.gateway.recording import Recordings
@@ -27,6 +28,7 @@ from voxengine.gateway.refusal import Refused
 from voxengine.gateway.retention import Keeper
 from voxengine.gateway.route_tools import RouteTools
 from voxengine.gateway.routes import Routes
+from voxengine.gateway.twilio.door import TwilioDoor
 from voxengine.store import SessionStore, StoreError, open_store
 
 __all__ = ["Gateway"]
@@ -75,8 +77,11 @@ class Gateway:
         )
         #: Whether new calls are refused because the process is to end.
         self.draining = False
-        #: Whether it is ready for calls.
+        #: Whether new calls are refused because an operator wants that; the process goes on.
+        self.paused = False
+        #: Whether it is ready for calls, and since when, in Unix time.
         self.started = False
+        self.started_at = 0.0
         self._keeper = Keeper(
             self.store,
             self.recordings,
@@ -85,6 +90,12 @@ class Gateway:
         )
         #: Calls that are being opened.
         self._opening = 0
+        #: Connections that are being let go of.
+        self._farewells: set[asyncio.Task[None]] = set()
+        #: Who is told of what happens to calls.
+        self.observing = Observing(self)
+        #: Who calls by telephone.
+        self.twilio = TwilioDoor(self)
 
     # -- life
 
@@ -99,7 +110,7 @@ class Gateway:
         await self.store.open()
         self._keeper.start()
         self.lag.start()
-        self.started = True
+        self.started, self.started_at = True, Clock().wall()
 
     async def drain(self, seconds: float | None = None) -> None:
         """Refuse new calls, and wait so long for those there are to end. Then end the rest.
@@ -124,15 +135,24 @@ class Gateway:
         """End all calls and let go of everything. May be called again."""
         self.draining = True
         await self._leave_all()
+        while self._farewells:
+            await asyncio.wait(self._farewells)
         self.lag.stop()
         self.started = False
         await self._keeper.close()
         if self.recordings is not None:
             await self.recordings.close()
         await self.tools.close()
+        await self.observing.close()
         await self.handler.close()
         await self.store.close()
         self.gatekeeper.close()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something at the end of a connection, that has a budget of its own; `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
 
     async def _leave_all(self) -> None:
         try:
@@ -166,7 +186,7 @@ class Gateway:
         """Why it takes no calls: "starting", "draining", "busy", "full", "store"; nothing if it does."""
         reasons = {
             "starting": not self.started,
-            "draining": self.draining,
+            "draining": self.draining or self.paused,
             "busy": self.lag.percentile(99) > self.config.max_loop_lag_ms,
             "full": len(self.calls) + self._opening >= self.config.max_calls,
             "store": self.started and not self.store.health.ok,
@@ -224,7 +244,7 @@ class Gateway:
             return await open_call(self, opening)
 
     def _check_ready(self) -> None:
-        if self.draining or not self.started:
+        if self.draining or self.paused or not self.started:
             raise Refused(
                 503,
                 "server_draining",
@@ -306,6 +326,7 @@ _SETTLED = (
     "origins",
     "retention_days",
     "metrics",
+    "otel_endpoint",
     "max_message",
 )
 

@@ -19,6 +19,7 @@ from voxengine.gateway.grants import Grant
 from voxengine.gateway.record import CallRecord, session_hash
 from voxengine.gateway.refusal import Refused
 from voxengine.gateway.routes import Route
+from voxengine.observe.logs import fields, in_context
 from voxengine.store import StoredCall
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ async def open_call(gateway: Gateway, opening: Opening) -> Call:
     """
     lease = gateway.gatekeeper.begin(opening.grant)
     try:
-        return await _open(gateway, opening, lease)
+        # What the engine starts inherits this, so that whatever its parts log names the call.
+        with in_context(call=opening.call_id, route=opening.route.name):
+            return await _open(gateway, opening, lease)
     except BaseException:
         lease.end()
         raise
@@ -113,6 +116,7 @@ async def _open(gateway: Gateway, opening: Opening, lease: Lease) -> Call:
         await gateway.handler.close(call.id)
         raise
     gateway.calls.add(call)
+    gateway.observing.opened(call)
     call.wait_for_client()
     resumed = "resumed" if opening.stored is not None else "opened"
     provider = engine.config.provider
@@ -124,6 +128,7 @@ async def _open(gateway: Gateway, opening: Opening, lease: Lease) -> Call:
         call.grant.key_id,
         route.name,
         provider,
+        extra=fields(event=f"call_{resumed}", provider=provider, wire=call.wire),
     )
     return call
 

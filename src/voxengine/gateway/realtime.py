@@ -29,6 +29,14 @@ async def open_realtime(gateway: Gateway, request: Request) -> Opened:
     Raises:
         Refused: it is not let in.
     """
+    try:
+        return await _open(gateway, request)
+    except Refused as refused:
+        gateway.observing.refused(refused.code)
+        raise
+
+
+async def _open(gateway: Gateway, request: Request) -> Opened:
     query, offered = request.query, request.subprotocols
     grant = gateway.gatekeeper.admit(
         request.headers, query=query, subprotocols=offered, address=request.address

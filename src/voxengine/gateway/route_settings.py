@@ -98,6 +98,8 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[ToolSettings, ...] = ()
     #: As that of the gateway, where it is to differ.
     recording: Literal["off", "wav", "opus"] | None = None
+    #: What becomes of keys that a caller presses on a telephone: the assistant is told, or not.
+    dtmf: Literal["inject", "ignore"] = "inject"
     #: Fields of `VoiceEngineConfig`, for every provider of the route.
     settings: dict[str, Any] = {}
 

@@ -69,6 +69,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     tools: tuple[ToolSettings, ...] = ()
     recording: Literal["off", "wav", "opus"] = "off"
+    #: What becomes of keys that a caller presses on a telephone.
+    dtmf: Literal["inject", "ignore"] = "inject"
     #: Fields of `VoiceEngineConfig`.
     settings: dict[str, Any] = {}
 
@@ -197,6 +199,7 @@ class Routes:
                 description=written.description,
                 tools=written.tools,
                 recording=written.recording or self._config.recording,
+                dtmf=written.dtmf,
                 settings=settings,
             )
             _try(route)

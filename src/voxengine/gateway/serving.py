@@ -6,15 +6,14 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from functools import partial
 
 from voxengine.errors import ConfigurationError
-from voxengine.gateway.app import create_app
+from voxengine.gateway.app import create_app, openers
 from voxengine.gateway.config import GatewayConfig
 from voxengine.gateway.gateway import Gateway
-from voxengine.gateway.realtime import REALTIME_PATHS, open_realtime
 from voxengine.gateway.reloading import Signals
 from voxengine.gateway.server import Front, SocketLimits
+from voxengine.gateway.server.descriptors import max_connections
 
 __all__ = ["make_front", "serve"]
 
@@ -22,6 +21,8 @@ logger = logging.getLogger("voxengine.gateway")
 
 #: Seconds that the answer to a WebSocket's handshake may take: models on this machine may have to be loaded.
 OPENING_BUDGET = 180.0
+#: Connections that may wait with an incomplete request; a quarter of all where there can be few.
+MAX_UNASKED = 1000
 #: Seconds that requests have to end when calls have ended.
 LAST_REQUESTS = 2.0
 
@@ -39,15 +40,17 @@ def make_front(gateway: Gateway) -> Front:
             f"without an API key the gateway listens on this machine only, not on {config.host!r}: whoever reaches it "
             "could talk at your expense. Make a key with 'voxengine keys create NAME', or leave the host out"
         )
-    opener = partial(open_realtime, gateway)
+    most = max_connections()
     return Front(
         create_app(gateway),
-        sockets=dict.fromkeys(REALTIME_PATHS, opener),
+        sockets=openers(gateway),
         host=config.host,
         port=config.port,
         tls=_tls(config),
         proxies=config.trusted_proxies,
         limits=SocketLimits(max_message=config.max_message),
+        max_connections=most,
+        max_unasked=min(MAX_UNASKED, max(1, most // 4)),
         opening_budget=OPENING_BUDGET,
     )
 

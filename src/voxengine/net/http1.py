@@ -39,6 +39,10 @@ class Request(msgspec.Struct, frozen=True):
     address: str = ""
     secure: bool = False
 
+    def __repr__(self) -> str:
+        # Neither headers, which hold keys, nor the query and the body, which may.
+        return f"Request({self.method!r}, {self.path!r}, address={self.address!r})"
+
     @property
     def upgrades(self) -> bool:
         """Whether it asks for a WebSocket."""

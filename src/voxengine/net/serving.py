@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from picows import (
     WSAutoPingStrategy,
+    WSFrame,
     WSTransport,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
@@ -58,6 +59,8 @@ def check_upgrade(request: Request) -> None:
     words = {word.strip().lower() for word in headers.get("connection", "").split(",")}
     if request.method != "GET" or not request.upgrades or "upgrade" not in words:
         raise BadRequest(400, "this is no request for a WebSocket")
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        raise BadRequest(400, "a request for a WebSocket has no body")
     if headers.get("sec-websocket-version") != "13":
         raise BadRequest(426, "only version 13 of the WebSocket protocol is spoken here")
     try:
@@ -153,6 +156,13 @@ class _Listener(Listener):
         except Exception:
             self._socket.callback_failed("on_open")
             self._socket.start_closing(1011, "internal error")
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """A frame came. Its reserved bits belong to extensions, and none was agreed on (RFC 6455, section 5.2)."""
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._socket.fail(1002, "a reserved bit is set", "protocol")
+        else:
+            super().on_ws_frame(transport, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is closed."""

@@ -21,6 +21,7 @@ _COUNTED = {
     EventType.FUNCTION_INVOKED: "tool_calls",
     EventType.FUNCTION_FAILED: "tool_failures",
     EventType.CONNECTION_LOST: "connections_lost",
+    EventType.PROVIDER_SWITCHED: "switches",
     EventType.ERROR_GENERAL: "errors",
     EventType.SYSTEM_WARNING: "warnings",
     EventType.AUDIO_DROPPED: "audio_drops",

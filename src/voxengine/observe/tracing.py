@@ -57,7 +57,6 @@ class CallTrace:
         self, tracer: Tracer, engine: Watched, name: str, attributes: Attributes, began: float
     ) -> None:
         self._tracer = tracer
-        self._engine = engine
         self._call = tracer.start_span(
             name, kind=SpanKind.SERVER, start_time=_ns(began), attributes=dict(attributes)
         )

@@ -13,9 +13,5 @@ __all__ = ["Watched"]
 class Watched(Protocol):
     """Tells its events to whoever subscribes."""
 
-    @property
-    def state(self) -> str:
-        """As that of a `VoiceEngine`."""
-
     def on(self, selector: Iterable[Any], handler: Callable[[Any], Any]) -> Subscription:
         """Call the handler with each event of these types."""

@@ -84,7 +84,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     #: Items may be put between others (`add_conversation_history` with `after`).
     history_places: bool = False
     #: Settings beyond those of every provider that may change in mid-conversation, in OpenAI's names: `tool_choice`,
-    #: `speed`, `noise_reduction`, ...
+    #: `speed`, `noise_reduction`, ...; and `temperature`, which is one of every provider and does nothing at some.
     session_options: tuple[str, ...] = ()
     #: A response can be asked for, also when nobody has said anything.
     response_on_request: bool = True

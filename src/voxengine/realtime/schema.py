@@ -1,7 +1,7 @@
 """The client's eleven events as types, and what the vendor says of one that does not fit.
 
 The types are strict: an unknown field, a missing one and a wrong value are all refused, as by the vendor. What only the
-vendor's own types know (tracing, prompts, MCP) is left to the judge.
+vendor's own types know (MCP) is left to the judge.
 """
 
 from __future__ import annotations
@@ -157,6 +157,65 @@ Modalities: TypeAlias = Annotated[list[Literal["text", "audio"]], Meta(min_lengt
 MaxTokens: TypeAlias = Annotated[int, Meta(ge=1, le=4096)] | Literal["inf"]
 
 
+class Tracing(_Strict, frozen=True, kw_only=True):
+    """How a session shows in the vendor's traces."""
+
+    group_id: str | UnsetType | None = UNSET
+    metadata: Any = UNSET
+    workflow_name: str | UnsetType | None = UNSET
+
+
+class PromptText(_Strict, tag_field="type", tag="input_text", frozen=True, kw_only=True):
+    """A text in the place of a variable."""
+
+    text: str
+
+
+class PromptImage(_Strict, tag_field="type", tag="input_image", frozen=True, kw_only=True):
+    """A picture in the place of a variable."""
+
+    detail: Literal["auto", "low", "high"]
+    file_id: str | UnsetType | None = UNSET
+    image_url: str | UnsetType | None = UNSET
+
+
+class PromptFile(_Strict, tag_field="type", tag="input_file", frozen=True, kw_only=True):
+    """A file in the place of a variable."""
+
+    file_data: str | UnsetType = UNSET
+    file_id: str | UnsetType | None = UNSET
+    file_url: str | UnsetType = UNSET
+    filename: str | UnsetType = UNSET
+
+
+class Prompt(_Strict, frozen=True, kw_only=True):
+    """A template that the vendor keeps."""
+
+    id: str
+    variables: dict[str, str | PromptText | PromptImage | PromptFile] | UnsetType | None = UNSET
+    version: str | UnsetType | None = UNSET
+
+
+class TokenLimits(_Strict, frozen=True, kw_only=True):
+    """At how many tokens the conversation is shortened."""
+
+    post_instructions: Annotated[int, Meta(ge=0)] | UnsetType | None = UNSET
+
+
+class RetentionRatio(_Strict, frozen=True, kw_only=True):
+    """What share of the conversation is kept when it is shortened."""
+
+    type: Literal["retention_ratio"]
+    retention_ratio: Annotated[float, Meta(ge=0, le=1)]
+    token_limits: TokenLimits | UnsetType | None = UNSET
+
+
+class Reasoning(_Strict, frozen=True, kw_only=True):
+    """How much a model thinks before it speaks."""
+
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | UnsetType | None = UNSET
+
+
 class SessionParams(_Strict, frozen=True, kw_only=True):
     """The session of a client's `session.update`, for conversations."""
 
@@ -169,11 +228,11 @@ class SessionParams(_Strict, frozen=True, kw_only=True):
     tool_choice: ToolChoice | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType | None = UNSET
     max_output_tokens: MaxTokens | UnsetType = UNSET
-    reasoning: dict[str, Any] | UnsetType | None = UNSET
-    tracing: Any = UNSET
-    prompt: Any = UNSET
+    reasoning: Reasoning | UnsetType | None = UNSET
+    tracing: Literal["auto"] | Tracing | UnsetType | None = UNSET
+    prompt: Prompt | UnsetType | None = UNSET
     include: list[Literal["item.input_audio_transcription.logprobs"]] | UnsetType | None = UNSET
-    truncation: Any = UNSET
+    truncation: Literal["auto", "disabled"] | RetentionRatio | UnsetType = UNSET
 
 
 class _InputOnly(_Strict, frozen=True, kw_only=True):
@@ -277,8 +336,8 @@ class ResponseParams(_Strict, frozen=True, kw_only=True):
     metadata: dict[str, str] | UnsetType | None = UNSET
     output_modalities: Modalities | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType | None = UNSET
-    prompt: Any = UNSET
-    reasoning: dict[str, Any] | UnsetType | None = UNSET
+    prompt: Prompt | UnsetType | None = UNSET
+    reasoning: Reasoning | UnsetType | None = UNSET
     tool_choice: ToolChoice | UnsetType | None = UNSET
     tools: list[FunctionTool | McpTool] | UnsetType | None = UNSET
 

@@ -163,10 +163,11 @@ class SessionSettings:
             outer |= {k: given.pop(k) for k in ("voice",) if k in given}
         if "include" in given:
             self._head["include"] = given.pop("include")
-        if isinstance(
-            outer.get("voice"), dict
-        ):  # one of the account's own, which is told by its id alone
-            outer["voice"] = outer["voice"]["id"]
+        voice = outer.get("voice")
+        if isinstance(voice, dict):  # one of the account's own, which is told by its id alone
+            outer["voice"] = voice["id"]
+        elif voice is None:  # no wish
+            outer.pop("voice", None)
         self._take_turn_detection(inner)
         _merge(self.input, inner)
         _merge(self.output, outer)

@@ -30,11 +30,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Chain:
-    """The providers of one session. What the application changes meanwhile, such as instructions, holds for all."""
+    """The providers of one session. What the application changes meanwhile, such as instructions, holds for all.
+
+    Raises:
+        ConfigurationError: an entry has a setting that there is not, or its key is missing.
+    """
 
     def __init__(self, config: VoiceEngineConfig) -> None:
         self._first = {name: getattr(config, name) for name in OWN}
         self._entries = tuple(config.fallback)
+        for entry in self._entries:
+            config.for_provider(entry)
         #: The place of the one at work.
         self.place = 0
 

@@ -33,6 +33,8 @@ __all__ = ["Change", "Continuity", "Owner"]
 #: The reasons of a change of connections that was planned.
 ROTATION = "rotation"
 RENEWAL = "memory"
+#: Codes of a loss that this call has brought about itself: another provider is not given the same.
+OWN_FAULT = frozenset({"content_filter"})
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -91,10 +93,10 @@ class Continuity:
         self._recovery.connected(self._now(), anew=True)
         self.failover.settled()
 
-    def begin_chain(self, config: VoiceEngineConfig) -> None:
+    def begin_chain(self, chain: Chain) -> None:
         """The application has chosen another provider, with its own fallbacks."""
         self.failover.stop()
-        self.failover.chain = Chain(config)
+        self.failover.chain = chain
 
     # -- an outage
 
@@ -109,8 +111,10 @@ class Continuity:
         step = self._recovery.lost(self._now(), leg.worked, event.code, why, event.retryable)
         if failover.standby_ready:
             step = GiveUp(event.code, why)
-        if isinstance(step, GiveUp) and not failover.possible:
-            failover.give_up(step.code)
+        own_fault = event.code in OWN_FAULT
+        if isinstance(step, GiveUp) and (own_fault or not failover.others):
+            if not own_fault:
+                failover.give_up(step.code)
             self._give_up(step)
         else:
             self.retire(leg)
@@ -174,7 +178,7 @@ class Continuity:
             return
         self.failover.give_up(step.code)
         nobody: ProvidersExhaustedError | None = None
-        if self.failover.possible:
+        if self.failover.others:
             try:
                 successor = await self.failover.next(self._recovery.deadline)
             except ProvidersExhaustedError as exhausted:
@@ -196,9 +200,10 @@ class Continuity:
         else:
             self._recovery.connected(self._now(), anew=True)
         old = owner.current_leg
-        candidate = successor.candidate
-        self.failover.chain.place = candidate.place
-        owner.take_over(leg, code or why, attempts, outage, Change(candidate.config, why, code))
+        # It may have been made ready some time ago: with the settings of then.
+        today = self.failover.chain.candidate(successor.candidate.place, owner.config)
+        self.failover.chain.place = today.place
+        owner.take_over(leg, code or why, attempts, outage, Change(today.config, why, code))
         if old is not None:
             self.retire(old)
         self.failover.settled()
@@ -257,7 +262,7 @@ class Continuity:
             retryable=False,
         )
         reason = step.reason if failure is None else f"{step.reason}; {failure}"
-        self._owner.apply(fx.GaveUp(error.code, reason))
+        self._owner.apply(fx.GaveUp(error.code, reason, error))
         self.settled(error)
         self._owner.apologise()
 

@@ -153,6 +153,8 @@ class SessionCore:
         #: before each.
         self.deleted = Recent(64)
         self.cut_out: dict[str, tuple[Item, str | None]] = {}
+        #: Items that the application took out or shortened while their response was being made.
+        self.edited = Recent(64)
         #: How many milliseconds of its items the provider was told were heard.
         self.cut_there: dict[str, float] = {}
         #: Items whose audio has not been played to its end, and the one of them that the audio path goes to.
@@ -380,6 +382,7 @@ class SessionCore:
         self.taken = frozenset() if knows_them else frozenset(i.id for i in self.conversation)
         self.own_items.clear()
         self.cut_there.clear()
+        self.edited.clear()
         self.renewing = False
         if not knows_them:
             self.stale = False

@@ -12,7 +12,6 @@ from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation, Item
 from voxengine.errors import ConfigurationError, MessageError, VoiceEngineError
 from voxengine.session import effects as fx
-from voxengine.session.continuity import Change
 from voxengine.session.core import SessionCore
 from voxengine.session.hedging import Hedge
 from voxengine.session.leg import Leg
@@ -25,6 +24,8 @@ __all__ = ["Editor", "Owner"]
 
 #: Settings that a single response may have.
 OVERRIDES = ("voice", "tools", "tool_choice", "max_response_tokens", "temperature")
+#: Those of which None is a value: there is no limit, whatever that of the session is.
+_UNLIMITED = frozenset({"max_response_tokens"})
 #: Seconds that a response with settings of its own may take, before the session has its own again.
 RESPONSE_BUDGET = 120.0
 _FORMATS = ("input_format", "output_format")
@@ -166,7 +167,7 @@ class Editor:
         Raises:
             ConfigurationError: there is no such setting. UnsupportedFeatureError: the provider cannot change it.
         """
-        wanted = {name: value for name, value in overrides.items() if value is not None}
+        wanted = {n: v for n, v in overrides.items() if v is not None or n in _UNLIMITED}
         unknown = sorted(wanted.keys() - set(OVERRIDES))
         if unknown:
             raise ConfigurationError(
@@ -188,7 +189,7 @@ class Editor:
         await self._overriding.acquire()
         try:
             settings, before = self._as_settings(wanted)
-            await self._owner.quiet_moment("after_response", RESPONSE_BUDGET)
+            await self._owner.quiet_moment("no_response", RESPONSE_BUDGET)
             if settings:
                 await self._change(settings)
             try:
@@ -235,7 +236,7 @@ class Editor:
 
     async def _restore(self, before: dict[str, Any]) -> None:
         with contextlib.suppress(VoiceEngineError):  # the next connection has the session's own
-            await self._owner.quiet_moment("after_response", RESPONSE_BUDGET)
+            await self._owner.quiet_moment("no_response", RESPONSE_BUDGET)
             if before:
                 await self._change(before)
 
@@ -281,15 +282,6 @@ class Editor:
         owner.apply(fx.Configured(new_format=True))
         if self._hedge.on:
             self._hedge.begin(config)
-
-    def with_formats(self, change: Change) -> VoiceEngineConfig:
-        """The configuration of another provider. One that was made ready before may not know today's formats."""
-        if change.why not in ("failover", "return"):
-            return change.config
-        now = self._owner.config
-        return change.config.with_changes(
-            input_format=now.input_format, output_format=now.output_format
-        )
 
     # -- tools
 

@@ -11,6 +11,7 @@ import msgspec
 from voxengine.audio.formats import AudioFormat
 from voxengine.conversation import Item
 from voxengine.conversation.injection import InjectionResult, Note
+from voxengine.errors import VoiceEngineError
 from voxengine.events import ProviderEvent, ProviderSwitched
 from voxengine.providers.capabilities import Capabilities
 
@@ -138,10 +139,11 @@ class FailOverFailed(_In, frozen=True):
 
 
 class GaveUp(_In, frozen=True):
-    """The connection that was lost will not be restored."""
+    """The connection that was lost will not be restored; `error` is what those are told who wait for it."""
 
     code: str
     reason: str
+    error: VoiceEngineError | None = None
 
 
 class RotationFailed(_In, frozen=True):

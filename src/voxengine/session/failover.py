@@ -85,6 +85,11 @@ class Failover:
         return self._ready() is not None or self.chain.has_other(self._owner.config, self._now())
 
     @property
+    def others(self) -> bool:
+        """Whether there is another provider at all, be it one that has just failed another call."""
+        return len(self.chain) > 1
+
+    @property
     def standby_ready(self) -> bool:
         """Whether another provider is connected already."""
         return self._ready() is not None
@@ -124,7 +129,7 @@ class Failover:
         if ready is not None:
             return ready
         others = list(self.chain.others(self._owner.config))
-        allowed = [c for c in others if c.breaker.allows(self._now())]
+        allowed = [c for c in others if c.breaker.allows(self._now())] or others
         while True:
             try:
                 return await self._walk(iter(allowed), more=len(allowed) > 1)
@@ -176,6 +181,24 @@ class Failover:
         if config.return_to_primary and self.chain.place:
             self._returner = self._task(self._return(), "return")
 
+    def changed(self) -> None:
+        """The application has changed settings: what is kept ready, and cannot be told so, is opened anew."""
+        standby = self._standby
+        if standby is None or not self._outdated(standby):
+            return
+        self._standby = None
+        self._retire(standby.leg)
+        if self._keeper is not None:
+            self._keeper.cancel()
+        self._keeper = self._task(self._keep(), "standby")
+
+    def _outdated(self, successor: Successor) -> bool:
+        """Whether it has other instructions than those of today, for good."""
+        if successor.leg.provider.capabilities.instructions_updatable:
+            return False
+        today = self.chain.candidate(successor.candidate.place, self._owner.config).config
+        return successor.leg.config.instructions != today.instructions
+
     def stop(self) -> list[asyncio.Task[None]]:
         """Keep nothing ready any more; returns the tasks that have yet to end."""
         tasks = [t for t in (self._keeper, self._returner) if t is not None]
@@ -206,6 +229,9 @@ class Failover:
             if standby is None:
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
+                continue
+            if self._outdated(standby):
+                self._retire(standby.leg)
                 continue
             self._standby = standby
             limit = standby.leg.provider.capabilities.max_connection_seconds
@@ -256,7 +282,7 @@ class Failover:
             except asyncio.CancelledError:
                 self._retire(leg)
                 raise
-            if not quiet or leg.lost is not None:
+            if not quiet or leg.lost is not None or self._outdated(successor):
                 self._retire(leg)
                 continue
             self._returner = None

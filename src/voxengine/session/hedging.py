@@ -164,6 +164,7 @@ class Hedge(Relay):
         if other is not None and known:
             if told:
                 self._tell_it(other, partial(other.leg.provider.update_session, **told))
+            other.leg.config = self._second.config
             return
         if other is not None:
             self._gone(other.leg)

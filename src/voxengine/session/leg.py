@@ -73,7 +73,9 @@ class Leg:
         self.gone = asyncio.Event()
         #: How it was lost, None while it is not.
         self.lost: ConnectionLost | None = None
+        #: The settings that it knows, and the schemas of the tools.
         self.config = config
+        self.tools = tools
         #: The loop's time at which it was connected.
         self.opened_at = 0.0
         #: Ids of the items of the log that it was told.

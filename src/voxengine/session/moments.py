@@ -22,12 +22,17 @@ def check_when(when: str) -> None:
         raise ConfigurationError(f"when is one of {', '.join(get_args(When))}, not {when!r}")
 
 
+def _no_response(core: SessionCore) -> bool:
+    return core.replies.open is None and core.replies.pending is None
+
+
 def _response_over(core: SessionCore) -> bool:
-    return core.replies.open is None and core.replies.pending is None and not core.user_speaking
+    return _no_response(core) and not core.user_speaking
 
 
 _FITS: dict[str, Callable[[SessionCore], bool]] = {
     "now": lambda _: True,
+    "no_response": _no_response,
     "after_response": _response_over,
     "after_turn": lambda core: _response_over(core) and core.quiet,
 }

@@ -76,6 +76,7 @@ class Performer:
         self.replay_from = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures = itertools.count()
+        self._stopped = False
         self.running: dict[str, asyncio.Task[None]] = {}
 
     def apply(self, event: ProviderEvent | Command, waits: _Waits = None) -> None:
@@ -94,6 +95,7 @@ class Performer:
 
     def stop(self) -> list[asyncio.Task[None]]:
         """Stop the timers and the tools; returns those that have yet to end."""
+        self._stopped = True
         # A tool may be what ends the conversation: it is not stopped in the middle of that.
         running = [task for task in self.running.values() if task is not asyncio.current_task()]
         for task in running:
@@ -122,7 +124,9 @@ class Performer:
 
     def loss_follows(self, leg: Leg, failure: ConnectionError) -> bool:
         """Whether audio that could not be sent may be taken for a loss that is about to be told."""
-        if not self._core.options.recovers or not failure.retryable or leg.doubted:
+        if self._stopped or leg.doubted:
+            return False
+        if not self._core.options.recovers or not failure.retryable:
             return False
         if leg.lost is None and "loss" not in self._timers:
             self._timers["loss"] = self._loop.call_later(LOSS_FOLLOWS, self._no_loss, leg)

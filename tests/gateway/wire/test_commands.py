@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 
 import pytest
@@ -101,6 +102,15 @@ async def test_a_switch_holds_what_comes_after_it_but_not_the_audio():
         await client.told("error")
         assert client.types() == ["session.created", "session.updated", "error"]
         assert client.call.route.name == "other"
+
+
+async def test_a_client_that_leaves_at_once_leaves_nothing_behind():
+    async with talking(content=TWO) as client:
+        client.update(instructions="never")
+        client.close(1006, "")
+        gc.collect()  # what was begun and never done would complain here
+        await asyncio.sleep(1)
+        assert client.call.engine.config.instructions is None
 
 
 async def test_too_much_that_waits_is_refused(monkeypatch: pytest.MonkeyPatch):

@@ -11,10 +11,13 @@ import pytest
 
 from tests.gateway.wire.talking import PCM24, Talker, talking
 from tests.testing.profiles import PROFILES
+from voxengine import register_provider
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.level import silence
 from voxengine.audio.signal import speak
 from voxengine.gateway.wire.input import audio_of
+from voxengine.providers import registry
+from voxengine.providers.mock import MockProvider
 
 INPUT = ("input_audio_buffer.", "conversation.item.", "response.created", "response.done")
 WHISPER = {"transcription": {"model": "whisper-1"}}
@@ -214,6 +217,69 @@ async def test_audio_after_a_commit_belongs_to_the_next_turn():
         await client.told("conversation.item.input_audio_transcription.completed", 2)
         found = client.all("conversation.item.input_audio_transcription.completed")
         assert [event["transcript"] for event in found] == ["one", "two"]
+
+
+class SlowToHear(MockProvider):
+    """Has to be waited for with each frame."""
+
+    async def send_audio(self, audio_data: bytes) -> None:
+        await asyncio.sleep(0.05)
+        await super().send_audio(audio_data)
+
+
+async def test_a_turn_has_all_audio_that_came_before_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    register_provider("slow", lambda config: SlowToHear(config))
+    content = {"routes": {"play": {"providers": ["slow"]}}}
+    async with talking(content=content) as client:
+        client.update(**MANUAL)
+        await client.told("session.updated")
+        for n, text in enumerate(("hello over there", "and good bye"), 1):
+            audio = speak(text, PCM24) + silence(200, PCM24)
+            for start in range(0, len(audio), 4800):
+                client.append(audio[start : start + 4800])
+            client.say("input_audio_buffer.commit")
+            await client.told("conversation.item.input_audio_transcription.completed", n)
+        assert words(client) == "hello over there and good bye"
+        assert client.errors == []
+
+
+async def test_clearing_forgets_what_was_still_to_be_sent(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    register_provider("slow", lambda config: SlowToHear(config))
+    async with talking(content={"routes": {"play": {"providers": ["slow"]}}}) as client:
+        client.update(**MANUAL)
+        await client.told("session.updated")
+        for text, kind in (("wrong", "clear"), ("right", "commit")):
+            audio = speak(text, PCM24) + silence(200, PCM24)
+            for start in range(0, len(audio), 4800):
+                client.append(audio[start : start + 4800])
+            client.say(f"input_audio_buffer.{kind}")
+        await client.told("conversation.item.input_audio_transcription.completed")
+        assert words(client) == "right"
+
+
+async def test_what_stands_before_an_item_is_one_that_the_client_knows():
+    async with talking() as client:
+        await client.speak("hello over there", pause_ms=0)
+        started = await client.told("input_audio_buffer.speech_started")
+        part = {"type": "input_text", "text": "by the way"}
+        message = {"type": "message", "role": "user", "content": [part]}
+        client.say("conversation.item.create", item={**message, "id": "mine"})
+        added = await client.told("conversation.item.added")
+        assert added["item"]["id"] == "mine"
+        log = [item.id for item in client.call.engine.conversation]
+        assert log == [started["item_id"], "mine"]
+        assert added["previous_item_id"] is None
+
+        await client.speak("", pause_ms=1500)
+        committed = await client.told("input_audio_buffer.committed")
+        assert (committed["item_id"], committed["previous_item_id"]) == (log[0], None)
+        client.say("conversation.item.create", item={**message, "id": "second"})
+        while (added := client.all("conversation.item.added")[-1])["item"]["id"] != "second":
+            await client.told("conversation.item.added", len(client.all(added["type"])) + 1)
+        before = [item.id for item in client.call.engine.conversation]
+        assert added["previous_item_id"] == before[before.index("second") - 1]
 
 
 async def test_too_little_cannot_be_committed():

@@ -100,6 +100,32 @@ async def test_the_users_silence_is_told():
         assert client.errors == []
 
 
+async def test_a_turn_without_a_word_is_told_and_taken_back():
+    async with talking_to("openai") as (client, _):
+        client.update(**MANUAL)
+        for n in (1, 2):
+            client.append(silence(300, PCM24))
+            client.say("input_audio_buffer.commit")
+            committed = await client.told("input_audio_buffer.committed", n)
+            deleted = await client.told("conversation.item.deleted", n)
+            assert deleted["item_id"] == committed["item_id"]
+            kinds = [
+                event["type"]
+                for event in client.events
+                if committed["item_id"] in (event.get("item_id"), event.get("item", {}).get("id"))
+            ]
+            assert kinds == [
+                "input_audio_buffer.committed",
+                "conversation.item.added",
+                "conversation.item.done",
+                "conversation.item.input_audio_transcription.completed",
+                "conversation.item.deleted",
+            ]
+            assert list(client.call.engine.conversation) == []
+            assert committed["previous_item_id"] is None
+        assert client.errors == []
+
+
 async def test_positions_are_the_clients_after_a_switch():
     async with OpenAIEmulator() as emulator:
         content = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.gateway.wire.talking import talking
 from tests.gateway.wire.test_commands import TWO
 from tests.testing.profiles import PROFILES
+from voxengine import events as ev
 from voxengine.gateway.grants import Grant
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
@@ -244,6 +246,79 @@ async def test_a_model_that_may_not_be_called_changes_nothing(model: str, code: 
         assert client.call.engine.config.instructions is None
 
 
+@pytest.mark.parametrize("limits", [{"max_output_tokens": "inf"}, {"max_output_tokens": 5}, {}])
+async def test_one_response_may_have_another_limit_or_none(limits: dict[str, Any]):
+    async with talking() as client:
+        client.update(max_output_tokens=50)
+        await client.told("session.updated")
+        provider = client.call.engine.provider
+        assert provider is not None
+        at_work = [provider.config.max_response_tokens]
+
+        def note(event: ev.ProviderEvent) -> None:
+            at_work.append(provider.config.max_response_tokens)
+
+        client.call.engine.on([ev.ResponseStarted, ev.ResponseCompleted], note)
+        part = {"type": "input_text", "text": "hello"}
+        client.say(
+            "conversation.item.create",
+            item={"type": "message", "role": "user", "content": [part]},
+        )
+        client.say("response.create", response=limits)
+        done = await client.told("response.done")
+        await asyncio.sleep(20)
+
+        wanted = limits.get("max_output_tokens", 50)
+        assert done["response"]["max_output_tokens"] == wanted
+        assert at_work == [50, *[None if wanted == "inf" else wanted] * 2]
+        assert provider.config.max_response_tokens == 50
+        assert client.errors == []
+
+
+FAILOVER = {
+    "providers": {
+        "one": {"provider": "mock", "metadata": {"faults": ["drop:after_chunks=1"]}},
+        "two": {"provider": "mock", "metadata": {"default_response": "I am two."}},
+    },
+    "routes": {"play": {"providers": ["one", "two"], "reconnect_timeout": 0}},
+}
+
+
+async def test_the_client_is_told_of_the_model_that_takes_over():
+    async with talking(content=FAILOVER) as client:
+        client.update(instructions="Be kind.")
+        await client.speak("hello")
+        updated = await client.told("session.updated", 2)
+        assert updated["session"]["model"] == "two"
+        assert updated["session"]["instructions"] == "Be kind."
+        await asyncio.sleep(30)
+        assert len(client.all("session.updated")) == 2
+
+        client.update(model="two")  # it is that already
+        again = await client.told("session.updated", 3)
+        assert again["session"]["model"] == "two"
+        switched: list[Any] = []
+        client.call.engine.on(ev.ProviderSwitched, switched.append)
+        client.update(model="play")
+        back = await client.told("session.updated", 4)
+        assert back["session"]["model"] == "play"
+        assert len(switched) == 1
+        await asyncio.sleep(5)
+        assert len(client.all("session.updated")) == 4
+
+
+async def test_the_client_is_told_of_the_model_that_an_operator_wants():
+    async with talking(content=TWO) as client:
+        call, gateway = client.call, client.gateway
+        config = gateway.routes.resolve("other").config(call.grant)
+        await call.engine.switch_provider(config.provider, config)
+        updated = await client.told("session.updated")
+        assert updated["session"]["model"] == "other"
+        client.update(instructions="new")
+        updated = await client.told("session.updated", 2)
+        assert updated["session"]["model"] == "other"
+
+
 # -- transcription sessions
 
 
@@ -300,9 +375,82 @@ async def test_a_client_of_the_beta_is_told_a_flat_session():
         assert updated["turn_detection"] is None
         assert updated["max_response_output_tokens"] == 50
         assert client.call.engine.config.max_response_tokens == 50
-        client.say("session.update", session={"input_audio_format": "mp3"})
         await client.told("error")
-        assert client.errors[0]["param"] == "session.input_audio_format"
+        assert [(e["code"], e["param"]) for e in client.errors] == [
+            ("unsupported_setting", "session.temperature")
+        ]
+        client.say("session.update", session={"input_audio_format": "mp3"})
+        await client.told("error", 2)
+        assert client.errors[1]["param"] == "session.input_audio_format"
+
+
+async def test_the_betas_temperature_is_that_of_a_provider_that_has_one():
+    can = {"session_options": ["temperature"]}
+    async with talking({"capabilities": can}, beta=True) as client:
+        assert "temperature" not in client.events[0]["session"]
+        client.say("session.update", session={"temperature": 0.7})
+        updated = (await client.told("session.updated"))["session"]
+        assert updated["temperature"] == client.call.engine.config.temperature == 0.7
+        client.say("session.update", session={"temperature": "hot"})
+        await client.told("error")
+        assert client.errors[0]["param"] == "session.temperature"
+        # It lasts, also beyond the connection of this client, but is nothing that today's sessions have.
+        assert client.session.settings.as_given()["temperature"] == 0.7
+        assert "temperature" not in client.session.settings.wire()
+
+
+@pytest.mark.parametrize("can", [{}, {"session_options": ["temperature"]}])
+async def test_the_temperature_of_one_response_of_the_beta(can: dict[str, Any]):
+    async with talking({"capabilities": can}, beta=True) as client:
+        client.say(
+            "conversation.item.create",
+            item={
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "hi"}],
+            },
+        )
+        seen: list[Any] = []
+        provider = client.call.engine.provider
+        assert provider is not None
+        update = provider.update_session
+
+        async def watched(**settings: Any) -> Any:
+            seen.append(settings.get("temperature"))
+            return await update(**settings)
+
+        provider.update_session = watched  # type: ignore[method-assign]
+        client.say("response.create", response={"temperature": 0.3})
+        done = await client.told("response.done")
+        await asyncio.sleep(20)
+        assert done["response"]["status"] == "completed"
+        assert [e["param"] for e in client.errors] == ([] if can else ["response.temperature"])
+        assert seen == ([0.3, None] if can else [])
+
+
+async def test_a_temperature_is_nothing_that_todays_clients_may_set():
+    async with talking() as client:
+        client.update(temperature=0.7)
+        await client.told("error")
+        client.say("response.create", response={"temperature": 0.7})
+        await client.told("error", 2)
+        params = ["session.temperature", "response.temperature"]
+        assert [e["param"] for e in client.errors] == params
+        assert client.types("session.updated", "response.") == []
+
+
+async def test_tracing_is_only_promised_by_those_who_do_it():
+    async with talking() as client:
+        client.update(tracing="auto")
+        await client.told("session.updated")
+        assert (
+            client.errors == []
+        )  # OpenAI's agents ask for it by themselves, and take an error for the end
+        client.update(tracing={"workflow_name": "support"})
+        await client.told("error")
+        assert [(e["code"], e["param"]) for e in client.errors] == [
+            ("unsupported_setting", "session.tracing")
+        ]
 
 
 # -- a provider that speaks the same wire
@@ -323,6 +471,7 @@ async def test_what_openai_can_do_is_handed_on_to_it():
                 tools=[TOOL],
                 truncation="disabled",
                 max_output_tokens=100,
+                tracing="auto",
                 audio={
                     "input": {
                         "noise_reduction": {"type": "near_field"},
@@ -340,7 +489,14 @@ async def test_what_openai_can_do_is_handed_on_to_it():
             assert client.errors == []
             there = emulator.sessions[0].config
             here = updated["session"]
-            for name in ("instructions", "tool_choice", "tools", "truncation", "max_output_tokens"):
+            for name in (
+                "instructions",
+                "tool_choice",
+                "tools",
+                "truncation",
+                "max_output_tokens",
+                "tracing",
+            ):
                 assert there[name] == here[name], name
             assert there["audio"]["output"]["voice"] == "cedar"
             assert there["audio"]["output"]["speed"] == 1.2

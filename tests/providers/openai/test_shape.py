@@ -342,3 +342,9 @@ def test_what_the_application_asks_of_turns_is_what_the_session_is_told():
     assert shape.silence_ms(OPENAI, quick) == 200.0
     assert shape.silence_ms(OPENAI, ProviderConfig()) == 500.0
     assert shape.silence_ms(OPENAI, ProviderConfig(turn_detection="semantic_vad")) == 0.0
+
+
+def test_a_response_without_a_limit_says_so():
+    told = shape.response_of(OPENAI, None, None, {"max_response_tokens": None})
+    assert told["max_output_tokens"] == "inf"
+    assert "max_output_tokens" not in shape.response_of(OPENAI, None, None, {})

@@ -141,9 +141,11 @@ class Gatekeeper:
         query: Mapping[str, str] | None = None,
         subprotocols: Sequence[str] = (),
         address: str = "",
-        scope: Scope = Scope.TALK,
+        scope: Scope | None = Scope.TALK,
     ) -> Grant:
         """Say what a caller may do, or refuse it. `address` is the IP address of the peer.
+
+        `scope` is what is needed; None leaves that to whoever looks at the grant.
 
         Raises:
             Refused: 400: headers that contradict each other; 401: no key, or none that is good; 403: a key for
@@ -163,7 +165,8 @@ class Gatekeeper:
         for account, rates in self._counted(caller):
             account.count("requests", rates, self._clock.now())
         grant = self._grant(caller)
-        grant.need(scope)
+        if scope is not None:
+            grant.need(scope)
         return grant
 
     def begin(self, grant: Grant) -> Lease:

@@ -15,13 +15,14 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import JSONResponse
 
 from voxengine.gateway.auth.client_secrets import Terms
+from voxengine.gateway.http.description import errors
 from voxengine.gateway.refusal import Refused
 from voxengine.realtime import Complaint, schema
 
 if TYPE_CHECKING:
     from voxengine.gateway.gateway import Gateway
 
-__all__ = ["client_secrets_router"]
+__all__ = ["check_session", "client_secrets_router", "read_body"]
 
 #: Bytes of a request's body.
 MAX_BODY = 256 << 10
@@ -58,8 +59,8 @@ def client_secrets_router(gateway: Gateway) -> APIRouter:
             query=request.query_params,
             address=request.client.host if request.client is not None else "",
         )
-        body = _decoded(await _read(request))
-        session = _checked(body.session or {"type": "realtime"})
+        body = _decoded(await read_body(request))
+        session = check_session(body.session or {"type": "realtime"})
         model = session.get("model")
         routes = None
         if model is not None:
@@ -87,12 +88,17 @@ def client_secrets_router(gateway: Gateway) -> APIRouter:
             methods=["POST"],
             response_model=None,
             include_in_schema=prefix == "/v1",
-            responses={400: {}, 401: {}, 403: {}, 404: {}, 429: {}},
+            responses=errors(404, 413),
         )
     return router
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """The body of a request, which has a limit.
+
+    Raises:
+        Refused: 413, it is longer.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -120,8 +126,12 @@ def _decoded(data: bytes) -> _Body:
     return body
 
 
-def _checked(session: dict[str, Any]) -> dict[str, Any]:
-    """The session, as far as OpenAI's types go: what a `session.update` would take."""
+def check_session(session: dict[str, Any]) -> dict[str, Any]:
+    """The session, as far as OpenAI's types go: what a `session.update` would take.
+
+    Raises:
+        Refused: 400, it is not one.
+    """
     kind = session.get("type")
     shape = _SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None:

@@ -18,6 +18,7 @@ from voxengine.clock import Clock
 from voxengine.conversation import Conversation
 from voxengine.gateway.failures import refusal
 from voxengine.gateway.grants import Scope
+from voxengine.gateway.http.description import errors
 from voxengine.gateway.record import BEAT
 from voxengine.gateway.refusal import Refused
 from voxengine.store import StoredCall, StoredConversation, StoreError
@@ -52,7 +53,7 @@ def history_router(gateway: Gateway) -> APIRouter:
             endpoint,
             methods=[method],
             response_model=None,
-            responses={401: {}, 403: {}, 404: {}, 503: {}},
+            responses=errors(404, 409, 503),
         )
     return router
 

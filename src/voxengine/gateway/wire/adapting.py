@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from voxengine.errors import ProviderError, UnsupportedFeatureError
+from voxengine.gateway.wire.functions import client_tool
 from voxengine.gateway.wire.settings import Settings, unsupported
 from voxengine.gateway.wire.turns import plan_turns
 from voxengine.providers.capabilities import Capabilities
@@ -12,7 +14,8 @@ from voxengine.providers.voices import map_voice
 from voxengine.realtime.errors import Complaint
 
 if TYPE_CHECKING:
-    from voxengine.gateway.routes import Route
+    from voxengine.gateway.call import Call
+    from voxengine.gateway.routes import Route, Routes
     from voxengine.gateway.wire.session import RealtimeSession
 
 __all__ = ["Adapter"]
@@ -39,6 +42,9 @@ _PATHS = {
     "transcription_options": "audio.input.transcription",
 }
 
+#: Settings that tell one provider of a route from another.
+_WHO = ("provider", "model", "metadata")
+
 
 class Adapter:
     """Keeps one session's engine in step with its settings."""
@@ -49,22 +55,29 @@ class Adapter:
         self._options: dict[str, Any] = {}
         #: Whether another provider is being connected because the client wants it.
         self.switching = False
+        #: The model that is at work: the name of a route, or what a route calls one of its other providers.
+        self.at_work = session.call.route.name
         self._tools: list[dict[str, Any]] = []
 
     async def change(self, given: dict[str, Any]) -> list[Complaint]:
         """Take the session of a `session.update`; returns what of it the provider cannot do.
+
+        What was set before, and refused then, is not told again, unless another provider was asked for.
 
         Raises:
             Complaint, VoiceEngineError: it does not do; nothing was changed.
         """
         session = self._session
         new = session.settings.changed(given, has_spoken=self._has_spoken)
+        for tool in given.get("tools") or ():
+            client_tool(tool)  # also while none of them may be called
         model = given.get("model")
         if model is not None and model != session.settings.values["model"]:
             route = session.gateway.routes.resolve(model)
-            if route.name != session.call.route.name:
+            if route.name != self.at_work:
                 await self._switch(route)
-        return await self.apply(new)
+        known = self._known
+        return [c for c in await self.apply(new) if str(c) not in known or _is_about(c, given)]
 
     async def apply(self, settings: Settings) -> list[Complaint]:
         """Let the engine work with these settings, which are the session's from then on.
@@ -88,7 +101,9 @@ class Adapter:
         await session.input.configure(settings, plan)
         session.settings = settings
         session.call.record.put_session(settings.as_given())
-        return [*refused, *plan.refused]
+        refused += plan.refused
+        self._known = {str(complaint) for complaint in refused}
+        return refused
 
     async def _offer(self, tools: list[dict[str, Any]]) -> list[Complaint]:
         """Let the assistant call these functions of the client's."""
@@ -155,11 +170,26 @@ class Adapter:
         finally:
             self.switching = False
         call.route = route
+        self.at_work = route.name
         self.forget()
+
+    async def follow(self) -> list[Complaint]:
+        """Another provider has taken over, and not because the client wants it: it may do things in another way.
+
+        Raises:
+            VoiceEngineError: it does not work with the settings.
+        """
+        session = self._session
+        self.forget()
+        self.at_work = model_at_work(session.call, session.gateway.routes)
+        settings = copy.copy(session.settings)
+        settings.values = {**settings.values, "model": self.at_work}
+        return await self.apply(settings)
 
     def forget(self) -> None:
         """Another provider is at work, which knows of no option yet."""
         self._options.clear()
+        self._known.clear()
 
     # -- as it is
 
@@ -184,6 +214,7 @@ class Adapter:
             "output_format": config.output_format,
             "instructions": config.instructions or None,
             "max_response_tokens": config.max_response_tokens,
+            "temperature": config.temperature,
             "modalities": ["text"] if config.modalities == ["text"] else ["audio"],
             "voice": map_voice(voice, can.voices).voice if voice and can.voices else voice,
             "language": config.language,
@@ -192,3 +223,27 @@ class Adapter:
             "auto_response": config.auto_response,
             "interruptions": config.interruptions,
         }
+
+
+def model_at_work(call: Call, routes: Routes) -> str:
+    """What the provider at work is called: a route by its name, where it is the first choice of that."""
+    config = call.engine.config
+    for route in (call.route, *routes):
+        for place, link in enumerate(route.links):
+            if all(
+                (getattr(config, name) or None) == (link.entry.get(name) or None) for name in _WHO
+            ):
+                return route.name if place == 0 else str(link.reference)
+    return f"{config.provider}/{config.model}" if config.model else str(config.provider)
+
+
+def _is_about(complaint: Complaint, given: dict[str, Any]) -> bool:
+    """Whether what is refused stands in the session that a client has given."""
+    here: Any = given
+    for name in (complaint.param or "").split(".")[1:]:
+        if not isinstance(here, dict):
+            return True  # a part of what was given as a whole
+        if name not in here:
+            return False
+        here = here[name]
+    return True

@@ -181,6 +181,8 @@ class _Aside:
                 await self._until_end(self._ask(engine))
         except TimeoutError:
             self.stop("failed", failed("timeout", f"the response took longer than {BUDGET:g} s"))
+        except Complaint as complaint:
+            self.stop("failed", failed(complaint.code or "invalid_value", str(complaint)))
         except VoiceEngineError as failure:
             self.stop("failed", failed(getattr(failure, "code", "provider_error"), str(failure)))
         except Exception as failure:
@@ -215,7 +217,7 @@ class _Aside:
         await engine.connect()
         choice = self._plan.overrides.get("tool_choice")
         overrides = {"tool_choice": choice} if choice is not None else None
-        await engine.create_response(overrides=overrides)
+        await engine.create_response(instructions=self._plan.instructions, overrides=overrides)
 
     def _config(self) -> VoiceEngineConfig:
         plan, config = self._plan, self._call_engine.config
@@ -233,7 +235,6 @@ class _Aside:
         return config.with_changes(
             **own,
             mode="big",
-            instructions=plan.instructions or config.instructions,
             output_format=plan.format,
             turn_options={},
             reconnect_timeout=0.0,

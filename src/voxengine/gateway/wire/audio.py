@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 import pybase64
 
@@ -10,9 +12,37 @@ from voxengine.audio.resample import Converter, converter_for
 from voxengine.events import AudioOutputChunk
 from voxengine.gateway.wire.outbox import Outbox
 
-__all__ = ["Sound"]
+__all__ = ["Sound", "Sounding", "Speaker"]
 
 _encode = msgspec.json.encode
+
+
+class Sounding(Protocol):
+    """The audio of one item, on its way to the client."""
+
+    @property
+    def item_id(self) -> str | None:
+        """The engine's id of the item."""
+
+    @property
+    def response_id(self) -> str | None:
+        """The engine's id of the response that it is part of."""
+
+    def push(self, event: AudioOutputChunk) -> None:
+        """Some more of it."""
+
+    def finish(self) -> None:
+        """No more follows."""
+
+
+class Speaker(Protocol):
+    """Where audio goes that is not part of the messages: a track that the client plays."""
+
+    def begin(self, item_id: str, response_id: str | None) -> Sounding:
+        """An item begins to be spoken, after all that was given before."""
+
+    def cut(self) -> None:
+        """What was given and not played yet is not to be heard."""
 
 
 class Sound:

@@ -7,14 +7,15 @@ bounded queue. Audio goes on meanwhile, unless what is waited for is about audio
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Coroutine, Set
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pybase64
 
 from voxengine.gateway.wire.input import audio_of
-from voxengine.gateway.wire.legacy import from_beta
+from voxengine.gateway.wire.legacy import LEGACY_EVENTS, from_beta
+from voxengine.gateway.wire.unasked import answer_unasked
 from voxengine.realtime import schema
 from voxengine.realtime.errors import Complaint
 
@@ -26,6 +27,8 @@ __all__ = ["Commands"]
 #: What may wait: events, and the bytes of their messages.
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 4 * 1024 * 1024
+#: Objects and arrays within each other, far more than any JSON schema of a function has.
+MAX_DEPTH = 100
 
 _Call = Callable[[], Awaitable[None] | None]
 
@@ -46,6 +49,8 @@ class Commands:
         self._queue: deque[_Entry] = deque()
         self._bytes = 0
         self._busy = False
+        #: What is about to be done by a task that may be cancelled before.
+        self._next: Awaitable[None] | None = None
         #: How many of those that wait, or are being done, are about audio.
         self._about_audio = 0
         self._handlers: dict[str, Callable[[Any, str | None], Awaitable[None] | None]] = {
@@ -74,13 +79,18 @@ class Commands:
         audio = audio_of(message)
         if audio is None:
             self._take_any(bytes(message))
-        elif self._about_audio:
-            self._put(lambda: self._session.input.take(audio), None, len(audio), False)
         else:
-            try:
+            self.take_audio(audio)
+
+    def take_audio(self, audio: bytes) -> None:
+        """Some more of the client's audio."""
+        try:
+            if self._about_audio:
+                self._put(lambda: self._session.input.take(audio), None, len(audio), False)
+            else:
                 self._session.input.take(audio)
-            except Complaint as complaint:
-                self._session.failed(complaint, None)
+        except Complaint as complaint:
+            self._session.failed(complaint, None)
 
     def _take_any(self, message: bytes) -> None:
         event_id: str | None = None
@@ -90,7 +100,7 @@ class Commands:
             event_id = given if isinstance(given, str) else None
             if self._session.beta:
                 event = from_beta(event)
-            value = schema.decode(event, _shape(event))
+            value = schema.decode(event, _shape(event, beta=self._session.beta))
             handler = self._handlers[value.type]
             about_audio = _is_about_audio(value)
             if value.type == "input_audio_buffer.append":
@@ -116,6 +126,8 @@ class Commands:
             self._about_audio -= entry.about_audio
         self._queue.clear()
         self._bytes = 0
+        if isinstance(self._next, Coroutine):
+            self._next.close()
 
     # -- one after the other
 
@@ -144,9 +156,11 @@ class Commands:
         if waits is not None:
             self._busy = True
             self._about_audio += entry.about_audio
+            self._next = waits
             self._session.spawn(self._work(waits, entry))
 
     async def _work(self, waits: Awaitable[None] | None, entry: _Entry) -> None:
+        self._next = None
         try:
             while True:
                 if waits is not None:
@@ -189,9 +203,16 @@ class Commands:
                 "Responses cannot be created in a transcription session.", "invalid_value", "type"
             )
         params = value.response if isinstance(value.response, schema.ResponseParams) else None
-        if self._session.input.release():
-            return None  # the turns that were kept back are answered by the provider itself
+        if not _stands_apart(params) and self._session.input.keeps_turns:
+            if self._answers_itself:
+                return answer_unasked(self._session, params)
+            self._session.input.release()
         return self._session.output.create(params)
+
+    @property
+    def _answers_itself(self) -> bool:
+        provider = self._session.call.engine.provider
+        return provider is not None and provider.capabilities.auto_response
 
     def _response_cancel(
         self, value: schema.ResponseCancel, event_id: str | None
@@ -209,6 +230,11 @@ class Commands:
                 "type",
             )
         return self._session.output.clear_audio()
+
+
+def _stands_apart(params: schema.ResponseParams | None) -> bool:
+    """Whether a response answers something else than the conversation: turns that were kept back are none of its."""
+    return params is not None and (params.conversation == "none" or isinstance(params.input, list))
 
 
 def _is_about_audio(value: schema.ClientEvent) -> bool:
@@ -230,10 +256,26 @@ def _parsed(message: bytes) -> dict[str, Any]:
         raise Complaint("The message is not valid JSON.", "invalid_json") from None
     if not isinstance(event, dict):
         raise Complaint("The message is not a JSON object.", "invalid_json")
+    if message.count(b"[") + message.count(b"{") > MAX_DEPTH and _is_deep(event):
+        raise Complaint(f"JSON may be nested {MAX_DEPTH} deep here.", "invalid_json")
     return event
 
 
-def _shape(event: dict[str, Any]) -> type[schema.ClientEvent]:
+def _is_deep(event: dict[str, Any]) -> bool:
+    """Whether it is nested so deeply that those who walk through it would not come back."""
+    level: list[Any] = [event]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for each in level:
+            values = each.values() if isinstance(each, dict) else each
+            inner += [value for value in values if isinstance(value, (dict, list))]
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+def _shape(event: dict[str, Any], *, beta: bool) -> type[schema.ClientEvent]:
     kind = event.get("type")
     if kind is None:
         raise Complaint("Missing required parameter: 'type'.", "missing_required_parameter", "type")
@@ -242,4 +284,5 @@ def _shape(event: dict[str, Any]) -> type[schema.ClientEvent]:
         raise Complaint(
             f"Invalid value: '{kind}'. Supported values are: {allowed}.", "invalid_value", "type"
         )
-    return schema.CLIENT_EVENTS[kind]
+    legacy = LEGACY_EVENTS.get(kind) if beta else None
+    return legacy or schema.CLIENT_EVENTS[kind]

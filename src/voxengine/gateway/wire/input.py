@@ -15,7 +15,7 @@ from voxengine.audio.level import silence
 from voxengine.audio.wire_formats import format_of
 from voxengine.errors import AudioError, ConnectionError, SessionClosedError, VoiceEngineError
 from voxengine.gateway.wire.hearing import Began, Ear, Heard, load_detector
-from voxengine.gateway.wire.settings import Settings, unsupported
+from voxengine.gateway.wire.settings import Settings
 from voxengine.gateway.wire.told import Told
 from voxengine.gateway.wire.turns import Plan
 from voxengine.realtime.errors import Complaint
@@ -69,6 +69,9 @@ class Input:
     def __init__(self, session: RealtimeSession) -> None:
         self._session = session
         self._engine = session.call.engine
+        self._take_audio = self._engine.take_audio
+        recording = session.call.recording
+        self._record = recording.user if recording is not None else None
         self.plan = Plan()
         self.told = Told(session, lambda: self.position_ms)
         self._format = AudioFormat()
@@ -94,6 +97,11 @@ class Input:
         self._straight = True
         #: Whether the client knows that its audio goes nowhere.
         self._lost = False
+
+    @property
+    def format(self) -> AudioFormat:
+        """The format of the client's audio."""
+        return self._format
 
     @property
     def position_ms(self) -> float:
@@ -143,9 +151,8 @@ class Input:
         if not audio:
             return
         self._bytes += len(audio)
-        recording = self._session.call.recording
-        if recording is not None:
-            recording.user(audio)
+        if self._record is not None:
+            self._record(audio)
         if self._straight:
             self._push(audio)
         elif self._ear is not None:
@@ -167,7 +174,7 @@ class Input:
 
     def _give(self, audio: bytes) -> Awaitable[None] | None:
         try:
-            waits = self._engine.take_audio(audio)
+            waits = self._take_audio(audio)
         except AudioError as failure:
             raise Complaint(str(failure), "invalid_value", "audio") from None
         except (ConnectionError, SessionClosedError) as failure:
@@ -188,7 +195,7 @@ class Input:
                     if waits is not None:
                         await waits
                 except VoiceEngineError as failure:
-                    if not self._lost:
+                    if not self._lost and not self._session.call.ending:
                         self._session.failed(failure, None)
                     self._lost = True
                 if not self._waiting:
@@ -290,6 +297,8 @@ class Input:
             audio_ms=None,
             duration_ms=self._format.duration_ms(len(audio)),
         )
+        if self._session.settings.kind == "transcription":
+            self.release()  # nobody will ask for an answer
 
     # -- what the client asks for
 
@@ -373,16 +382,19 @@ class Input:
         self._uncommitted_ms = self.position_ms
         self._session.send({"type": "input_audio_buffer.cleared"})
 
-    def release(self) -> bool:
-        """An answer is wanted: send the turns that were kept back. Whether the provider answers them by itself."""
+    @property
+    def keeps_turns(self) -> bool:
+        """Whether there are turns that the provider has not heard."""
+        return bool(self._unsent)
+
+    def release(self) -> None:
+        """An answer is wanted: send the turns that were kept back."""
         if not self._unsent:
-            return False
+            return
         for audio in self._unsent:
             self._push(audio)
         self._unsent.clear()
         self._push(silence(CLOSING_SILENCE_MS, self._format))
-        provider = self._engine.provider
-        return provider is not None and provider.capabilities.auto_response
 
     def on_event(self, event: Any) -> None:
         """An event of the engine."""
@@ -397,5 +409,6 @@ class Input:
 
 def unsupported_clear() -> Complaint:
     """What is said where audio cannot be taken back."""
-    complaint = unsupported("audio.input", "taking back audio that it has heard")
-    return Complaint(str(complaint), "unsupported")
+    return Complaint(
+        "The provider of this session cannot take back audio that it has heard.", "unsupported"
+    )

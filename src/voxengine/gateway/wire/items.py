@@ -9,6 +9,7 @@ from msgspec import UNSET
 from voxengine.conversation import Conversation, Item
 from voxengine.errors import MessageError
 from voxengine.events import ConversationUpdated
+from voxengine.gateway.wire.audio import Speaker
 from voxengine.gateway.wire.given import audio_of, content_of, item_of, speech_of
 from voxengine.gateway.wire.outbox import Outbox
 from voxengine.realtime import schema
@@ -65,6 +66,10 @@ class Talk(Protocol):
     def rtc(self) -> bool:
         """Whether the audio goes another way, and the gateway knows what is played of it."""
 
+    @property
+    def speaker(self) -> Speaker | None:
+        """Where it goes then."""
+
     def new_id(self, prefix: str) -> str:
         """An id that nobody else has."""
 
@@ -80,8 +85,8 @@ class Items:
     def __init__(self, session: Talk) -> None:
         self._session = session
         self._conversation: Conversation = session.call.engine.conversation
-        #: Those that the client knows: of a conversation that is resumed, all.
-        self._told = {item.id for item in self._conversation}
+        #: Those that the client knows: of a conversation that is resumed, all but speech that is not a turn yet.
+        self._told = {item.id for item in self._conversation if not _is_being_spoken(item)}
         #: The user's that were spoken, the assistant's that were told as text though they were spoken, and the parts of
         #: those that were given as more than one.
         self._spoken: set[str] = set()
@@ -96,7 +101,7 @@ class Items:
     def added(self, event: ConversationUpdated) -> None:
         """The log has an item that no response tells of, or speech, which is told when it is a turn."""
         item: Item = event.item
-        if item.kind == "message" and item.role == "user" and item.status == "in_progress":
+        if _is_being_spoken(item):
             self._spoken.add(item.id)
         elif item.id not in self._creating:
             self.tell(item)
@@ -141,7 +146,7 @@ class Items:
         self._parts[item_id] = content
 
     def _send(self, kind: str, promised: bool, item_id: str, value: dict[str, Any]) -> None:
-        event = {"type": kind, "previous_item_id": self._before(item_id), "item": value}
+        event = {"type": kind, "previous_item_id": self.before(item_id), "item": value}
         self._session.outbox.send(event, after=self._saved() if promised else None)
 
     def _saved(self) -> Any:
@@ -151,7 +156,7 @@ class Items:
         event = {"type": "conversation.item.deleted", "item_id": item_id}
         self._session.outbox.send(event, after=self._saved())
 
-    def _before(self, item_id: str) -> str | None:
+    def before(self, item_id: str) -> str | None:
         """The nearest item before it that the client knows."""
         before = None
         for item in self._conversation:
@@ -337,6 +342,11 @@ class Items:
                 f"Item with id '{item_id}' does not exist.", "item_not_found", "item_id"
             )
         return item
+
+
+def _is_being_spoken(item: Item) -> bool:
+    """Whether it is speech of the user's that is no turn yet."""
+    return item.kind == "message" and item.role == "user" and item.status == "in_progress"
 
 
 def _complaint(failure: MessageError, param: str) -> Complaint:

@@ -6,11 +6,14 @@ before anything else looks at it. Names and values are those of `openai.types.be
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
+import msgspec
+
+from voxengine.realtime import schema
 from voxengine.realtime.errors import Complaint
 
-__all__ = ["from_beta", "session_for_beta"]
+__all__ = ["LEGACY_EVENTS", "LegacySession", "from_beta", "session_for_beta"]
 
 _FORMATS: dict[str, dict[str, Any]] = {
     "pcm16": {"type": "audio/pcm", "rate": 24000},
@@ -31,8 +34,29 @@ _MOVED: dict[str, tuple[str, ...]] = {
     "modalities": ("output_modalities",),
     "max_response_output_tokens": ("max_output_tokens",),
 }
-#: Fields that the present form does not have. A session takes no temperature any more, nor do its models.
-_GONE = frozenset({"temperature", "client_secret"})
+#: Fields that mean nothing here.
+_GONE = frozenset({"client_secret"})
+Temperature: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=2)]
+
+
+class LegacySession(schema.SessionParams, frozen=True, kw_only=True):
+    """A session in the present form, with what only the beta has."""
+
+    temperature: Temperature | msgspec.UnsetType = msgspec.UNSET
+
+
+class LegacyResponse(schema.ResponseParams, frozen=True, kw_only=True):
+    """A response likewise."""
+
+    temperature: Temperature | msgspec.UnsetType = msgspec.UNSET
+
+
+class _LegacyCreate(schema.ResponseCreate, frozen=True, kw_only=True):
+    response: LegacyResponse | msgspec.UnsetType | None = msgspec.UNSET
+
+
+#: The client's events that are others than today's.
+LEGACY_EVENTS: dict[str, type[schema.ClientEvent]] = {"response.create": _LegacyCreate}
 
 
 def from_beta(event: dict[str, Any]) -> dict[str, Any]:
@@ -51,8 +75,8 @@ def from_beta(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def session_for_beta(session: dict[str, Any]) -> dict[str, Any]:
-    """The session as a client of the beta is told it."""
+def session_for_beta(session: dict[str, Any], temperature: float | None = None) -> dict[str, Any]:
+    """The session as a client of the beta is told it; `temperature` is what it has set."""
     flat = {k: v for k, v in session.items() if k not in ("type", "audio", "include", "truncation")}
     audio = session.get("audio", {})
     inner, outer = audio.get("input", {}), audio.get("output", {})
@@ -66,6 +90,8 @@ def session_for_beta(session: dict[str, Any]) -> dict[str, Any]:
     if outer:
         flat["output_audio_format"] = _NAMES[outer["format"]["type"]]
         flat["voice"], flat["speed"] = outer["voice"], outer["speed"]
+    if temperature is not None:
+        flat["temperature"] = temperature
     return flat
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +11,17 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.conversation import Item
 from voxengine.gateway.wire.announcement import Announcement
 from voxengine.gateway.wire.aside import Asides
-from voxengine.gateway.wire.audio import Sound
+from voxengine.gateway.wire.audio import Sounding
 from voxengine.gateway.wire.ends import end_of, failed
+from voxengine.gateway.wire.expected import Expected
 from voxengine.gateway.wire.functions import Functions
 from voxengine.gateway.wire.items import Items, Talk
 from voxengine.gateway.wire.plan import Plan, plan_of
 from voxengine.gateway.wire.playback import Playback
 from voxengine.gateway.wire.response import Response
+from voxengine.gateway.wire.settings import unsupported
+from voxengine.gateway.wire.sofar import tell_so_far
+from voxengine.providers.capabilities import Capabilities
 from voxengine.realtime import schema
 from voxengine.realtime.errors import Complaint
 
@@ -47,12 +52,13 @@ class Output:
         self._active: Response | None = None
         self._active_id: str | None = None
         #: The audio of what is being said.
-        self._sound: Sound | None = None
+        self._sound: Sounding | None = None
         #: Items that the log has lost while the response under way still tells of them.
         self._lost: list[str] = []
         #: What the client has asked for and no provider has begun; and whether the engine knows.
         self._asked: Plan | None = None
         self._asked_of_engine = False
+        self._expected = Expected(self._not_come)
         #: What was not answered because its provider failed: another one may do it, unless something else comes first.
         self._owed: Plan | None = None
         self._announcement: Announcement | None = None
@@ -60,6 +66,25 @@ class Output:
     def close(self) -> None:
         """The client is gone: what only it has asked for is given up."""
         self._asides.close()
+        self._expected.close()
+
+    def join(self, before: Output | None) -> None:
+        """The client has come in the middle of the call: it is told of the response under way from here on.
+
+        `before` is the output of the client whose place it takes. The words so far are told; what was said is not said
+        again.
+        """
+        response_id = self._engine.response_id
+        if before is not None:
+            self._owed = before._asked or before._owed
+        if response_id is None or self._active is not None or self._is_deaf:
+            return
+        known = before._of(response_id) if before is not None else None
+        plan = known.plan if known is not None else self._plan()
+        self._active_id = response_id
+        self._active = response = self._response(plan, known.id if known is not None else None)
+        tell_so_far(response, response_id, self._engine.conversation, self._functions)
+        self._sound = response.sound
 
     async def set_tools(self, tools: list[dict[str, Any]]) -> None:
         """Let the functions of the session be these, in OpenAI's form.
@@ -93,20 +118,37 @@ class Output:
             self._look_for_asked(event)
 
     def _started(self, event: ev.ResponseStarted) -> None:
-        plan = self._asked or self._owed or self._plan()
+        if self._is_deaf:
+            return  # it was not asked for, and is called off
+        plan = self._asked or self._expected.take() or self._owed or self._plan()
         self._asked = self._owed = None
         self._active_id = event.response_id
         self._active = self._response(plan)
 
-    def _response(self, plan: Plan) -> Response:
-        response_id = self._session.new_id("resp")
-        return Response(response_id, plan, self._outbox, self.items, silent=self._session.rtc)
+    @property
+    def _is_deaf(self) -> bool:
+        """Whether the client wants no answers at all."""
+        return self._session.settings.kind == "transcription"
+
+    def _response(self, plan: Plan, told_id: str | None = None) -> Response:
+        return Response(
+            told_id or self._session.new_id("resp"),
+            plan,
+            self._outbox,
+            self.items,
+            silent=self._session.rtc,
+            speaker=self._session.speaker,
+        )
 
     def _plan(self, asked: schema.ResponseParams | None = None) -> Plan:
         plan = plan_of(self._session.settings, self._conversation_id, asked)
         provider = self._engine.provider
-        if provider is not None and not provider.capabilities.audio_output:
+        can = provider.capabilities if provider is not None else Capabilities()
+        if not can.audio_output:
             plan = plan.with_text()
+        if "temperature" in plan.overrides and "temperature" not in can.session_options:
+            del plan.overrides["temperature"]
+            self._outbox.fail(unsupported("temperature", "a temperature", "response"))
         return plan
 
     @property
@@ -141,6 +183,8 @@ class Output:
                 self._playback.started(event, response.id)
 
     def _audio_stopped(self, event: ev.AudioOutputStopped) -> None:
+        if event.interrupted and self._session.speaker is not None:
+            self._session.speaker.cut()
         if self._playback is not None:
             self._playback.stopped(event)
 
@@ -229,6 +273,7 @@ class Output:
     def _finish(self, response: Response, status: str, details: dict[str, Any] | None) -> None:
         if self._active is response:
             self._active = self._active_id = None
+        self._expected.ended(response.plan)
         response.finish(status, details)
         for item_id, ms in response.items.items():
             if ms:
@@ -268,13 +313,11 @@ class Output:
             raise Complaint(
                 "Responses cannot be created in a transcription session.", "invalid_value", "type"
             )
-        plan = self._plan(asked)
-        self._functions.check(plan.tools, "response.tools")
+        plan = self.plan_for(asked)
         given = asked.input if asked is not None else None
         beside = plan.conversation_id is None
-        if not beside:
-            self._check_free()
         if beside or isinstance(given, list):
+            self._check_asks()
             self._asides.begin(plan, given if isinstance(given, list) else None)
             return
         self._asked, self._asked_of_engine, self._owed = plan, False, None
@@ -291,9 +334,44 @@ class Output:
         if self._asked is not None:
             self._look_for_asked(None)
 
+    def plan_for(self, asked: schema.ResponseParams | None) -> Plan:
+        """The plan of a response that is asked for.
+
+        Raises:
+            Complaint: a response is under way, or it asks for what cannot be done.
+        """
+        plan = self._plan(asked)
+        self._functions.check(plan.tools, "response.tools")
+        if plan.conversation_id is not None:
+            self._check_free()
+        return plan
+
+    def expect(self, plan: Plan) -> asyncio.Future[None]:
+        """The provider is about to answer by itself, and that is what its response is to be like.
+
+        Returns what is done when the response has ended, or it is clear that there will be none.
+        """
+        self._owed = None
+        return self._expected.begin(plan)
+
+    def _not_come(self, plan: Plan) -> None:
+        words = "the provider did not answer what it was given to hear"
+        self._finish(self._response(plan), "failed", failed("timeout", words))
+
+    def _check_asks(self) -> None:
+        """Look whether the provider answers what is not said to it."""
+        provider = self._engine.provider
+        if provider is not None and not provider.capabilities.response_on_request:
+            raise Complaint(
+                "The provider of this session answers what it hears, and gives no response on request.",
+                "unsupported",
+                "response",
+            )
+
     def _check_free(self) -> None:
         under_way = self._active or self._asides.joined
-        if under_way is None and self._asked is None and not self._engine.responding:
+        waiting = self._asked is not None or self._expected.due
+        if under_way is None and not waiting and not self._engine.responding:
             return
         which = f": {under_way.id}" if under_way is not None else ""
         raise Complaint(

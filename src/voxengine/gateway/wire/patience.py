@@ -26,9 +26,12 @@ class Patience:
         self._session = session
         self._rate = float(session.gateway.config.messages_per_second)
         self._idle = session.gateway.config.idle_timeout
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         #: Messages that may come at once, as of the last one; below zero are those that were refused.
         self._credit = self._rate * BURST
+        #: What is left after a message that came when nothing had come for long.
+        self._full = self._credit - 1.0
         self._last = 0.0
         #: The loop's time at which somebody was last there.
         self._alive = 0.0
@@ -37,8 +40,7 @@ class Patience:
 
     def begin(self) -> None:
         """The client is there."""
-        self._loop = asyncio.get_running_loop()
-        self._last = self._alive = self._loop.time()
+        self._last = self._alive = self._now()
         self._timer = self._loop.call_later(self._idle, self._look)
 
     def close(self) -> None:
@@ -49,10 +51,11 @@ class Patience:
 
     def takes(self) -> bool:
         """A message has come: whether it is to be taken."""
-        assert self._loop is not None, "the client is not there yet"
-        now = self._loop.time()
-        rate = self._rate
-        self._credit = credit = min(rate * BURST, self._credit + (now - self._last) * rate) - 1.0
+        now = self._now()
+        credit = self._credit + (now - self._last) * self._rate - 1.0
+        if credit > self._full:
+            credit = self._full
+        self._credit = credit
         self._last = now
         if credit >= 0.0:
             self._refusing = False
@@ -75,8 +78,7 @@ class Patience:
 
     def _look(self) -> None:
         """Whether anybody is there: the client sends, or something is being said to it."""
-        assert self._loop is not None, "the timer is set when the client is there"
-        now = self._loop.time()
+        now = self._now()
         if self._session.call.engine.state != "idle":
             self._alive = now
         self._alive = max(self._alive, self._last)

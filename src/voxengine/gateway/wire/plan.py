@@ -126,6 +126,9 @@ def _overrides(
         found["max_response_tokens"] = None if limit == "inf" else limit
     if _given(asked.tools) is not None:
         found["tools"] = [client_tool(msgspec.to_builtins(tool)) for tool in _given(asked.tools)]
+    temperature = _given(getattr(asked, "temperature", UNSET))
+    if temperature is not None:
+        found["temperature"] = temperature
     choice = _given(asked.tool_choice)
     if choice is not None:
         found["tool_choice"] = msgspec.to_builtins(choice)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from voxengine.events import AudioOutputChunk, TextOutput, UsageUpdated
-from voxengine.gateway.wire.audio import Sound
+from voxengine.gateway.wire.audio import Sound, Sounding, Speaker
 from voxengine.gateway.wire.outbox import Outbox
 from voxengine.gateway.wire.plan import Plan
 
@@ -39,14 +39,14 @@ class _Begun:
         self.index = index
         self.value = value
         self.words: list[str] = []
-        self.sound: Sound | None = None
+        self.sound: Sounding | None = None
 
 
 class Response:
     """One response; made when it begins.
 
-    `joins` is None for one beside the conversation. `silent`: the client gets the audio another way. `item_id` gives
-    the wire's id of an item of the engine's.
+    `joins` is None for one beside the conversation. `silent`: the messages have no audio; `speaker` is where it goes
+    then, if it goes anywhere. `item_id` gives the wire's id of an item of the engine's.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Response:
         joins: Joins | None,
         *,
         silent: bool = False,
+        speaker: Speaker | None = None,
         item_id: Callable[[str], str] = lambda known: known,
     ) -> None:
         self.id = response_id
@@ -65,6 +66,7 @@ class Response:
         self._outbox = outbox
         self._joins = joins
         self._silent = silent
+        self._speaker = speaker
         self._item_id = item_id
         self._details: dict[str, Any] | None = None
         self._usage: dict[str, Any] | None = None
@@ -73,7 +75,7 @@ class Response:
         #: The engine's ids of its items, each with the milliseconds of it that were not passed on.
         self.items: dict[str, float] = {}
         #: The audio of the item that is being spoken, where the client is sent it.
-        self.sound: Sound | None = None
+        self.sound: Sounding | None = None
         outbox.send({"type": "response.created", "response": self.wire()})
 
     def wire(self) -> dict[str, Any]:
@@ -117,7 +119,9 @@ class Response:
             "response.content_part.added", message, content_index=0, part={"type": kind, field: ""}
         )
         message.value["content"] = [part]
-        if spoken and not self._silent:
+        if spoken and self._speaker is not None:
+            message.sound = self.sound = self._speaker.begin(item_id, response_id)
+        elif spoken and not self._silent:
             place = {**self._place(message), "content_index": 0}
             message.sound = self.sound = Sound(
                 self._outbox, self.plan.format, item_id, response_id, place

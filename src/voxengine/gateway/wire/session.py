@@ -27,6 +27,7 @@ from voxengine.errors import (
 from voxengine.gateway.peer import Peer
 from voxengine.gateway.refusal import Refused
 from voxengine.gateway.wire.adapting import Adapter
+from voxengine.gateway.wire.audio import Speaker
 from voxengine.gateway.wire.commands import Commands
 from voxengine.gateway.wire.input import Input
 from voxengine.gateway.wire.legacy import session_for_beta
@@ -60,16 +61,24 @@ class RealtimeSession:
         call: what it talks to. When its client comes back, another session takes over from this one.
         beta: the client speaks the beta's form.
         rtc: audio travels beside the messages, by WebRTC.
+        speaker: where the assistant's audio goes then.
     """
 
     def __init__(
-        self, gateway: Gateway, call: Call, *, beta: bool = False, rtc: bool = False
+        self,
+        gateway: Gateway,
+        call: Call,
+        *,
+        beta: bool = False,
+        rtc: bool = False,
+        speaker: Speaker | None = None,
     ) -> None:
         self.gateway = gateway
         self.call = call
         self.beta = beta
         self.rtc = rtc
-        self.settings = Settings.of_call(call)
+        self.speaker = speaker
+        self.settings = Settings.of_call(call, beta=beta)
         self.peer: Peer | None = None
         self.outbox: Outbox
         self.input: Input
@@ -104,6 +113,14 @@ class RealtimeSession:
         """Do what an event of the client asks for. What is too much is refused, and ends the call if it goes on."""
         if self._patience.takes():
             self.commands.take(message)
+
+    def on_audio(self, audio: bytes, *, heard: bool = True) -> None:
+        """Audio of the client's that came beside its messages; not `heard`: silence that stands for what is missing.
+
+        It is in the format of `input.format`.
+        """
+        if not self._closed and (not heard or self._patience.takes()):
+            self.commands.take_audio(audio)
 
     def on_close(self, code: int, reason: str) -> None:
         """The client is gone; unless it has hung up, the call waits for it for a while."""
@@ -171,6 +188,7 @@ class RealtimeSession:
         """Say hello, with the settings that were given before."""
         problems: list[Complaint] = []
         if isinstance(previous, RealtimeSession):
+            self.adapter.at_work = previous.adapter.at_work
             problems += await self.adapter.apply(previous.settings)
         else:
             problems += await self.adapter.apply(self.settings)
@@ -180,11 +198,13 @@ class RealtimeSession:
         self._tell_settings("session.created")
         for problem in problems:
             self.failed(problem, None)
+        self.output.join(previous.output if isinstance(previous, RealtimeSession) else None)
 
     async def _take_first(self, given: dict[str, Any]) -> list[Complaint]:
         """Settings from before the session; the model has been looked up already."""
         kind = {"type": self.settings.kind}
-        wanted = {k: v for k, v in {**given, **kind}.items() if k != "model"}
+        known = ("model",) if self.beta else ("model", "temperature")
+        wanted = {k: v for k, v in {**given, **kind}.items() if k not in known}
         try:
             return await self.adapter.change(wanted)
         except (Complaint, VoiceEngineError) as failure:
@@ -202,13 +222,17 @@ class RealtimeSession:
 
     async def _readapt(self) -> None:
         """Another provider has taken over: it may do things in another way."""
-        self.adapter.forget()
-        for problem in await self.adapter.apply(self.settings):
+        problems = await self.adapter.follow()
+        self._tell_settings("session.updated")
+        for problem in problems:
             self.failed(problem, None)
 
     def _tell_settings(self, kind: str) -> None:
         told = self.settings.wire()
-        self.send({"type": kind, "session": session_for_beta(told) if self.beta else told})
+        if self.beta:
+            told = session_for_beta(told, self.settings.values.get("temperature"))
+        # What the client has set is promised to outlive the process; a greeting waits for nothing.
+        self.send({"type": kind, "session": told}, stored=kind == "session.updated")
 
     # -- the engine
 
@@ -228,6 +252,8 @@ class RealtimeSession:
                 self.spawn(self._look_after(Complaint(words, "closed", kind="server_error")))
             case ev.StateChanged():
                 self._changed.set()
+            case ev.ResponseStarted() if self.settings.kind == "transcription":
+                self.spawn(self._call_off())  # of a provider that cannot listen without answering
             case ev.ProviderSwitched() if not self.adapter.switching:
                 self.commands.then(self._readapt, about_audio=False)
             case ev.ErrorGeneral(code=code, recoverable=recoverable) if code != "handler":
@@ -239,6 +265,10 @@ class RealtimeSession:
                     self.spawn(self._leave(words))
             case ev.ConversationEnded():
                 self.outbox.flush()
+
+    async def _call_off(self) -> None:
+        with suppress(VoiceEngineError):
+            await self.call.engine.interrupt()
 
     async def _look_after(self, complaint: Complaint) -> None:
         """A connection was lost: if nobody is about to restore it, that was the end."""
@@ -274,6 +304,7 @@ _ending: set[asyncio.Task[None]] = set()
 _OWN = frozenset(
     {
         ev.ConnectionLost,
+        ev.ResponseStarted,
         ev.StateChanged,
         ev.ProviderSwitched,
         ev.ErrorGeneral,

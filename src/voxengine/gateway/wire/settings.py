@@ -11,6 +11,7 @@ import msgspec
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.wire_formats import format_of, wire_format
 from voxengine.config import VoiceEngineConfig
+from voxengine.gateway.wire.legacy import LegacySession
 from voxengine.providers.capabilities import Capabilities
 from voxengine.providers.voices import map_voice
 from voxengine.realtime import schema
@@ -61,8 +62,8 @@ class Settings(SessionSettings):
         self.asked_of_turns: dict[str, Any] = {}
 
     @classmethod
-    def of_call(cls, call: Call) -> Settings:
-        """Those that a call begins with: what its route says."""
+    def of_call(cls, call: Call, *, beta: bool = False) -> Settings:
+        """Those that a call begins with: what its route says. `beta`: its client may set what only the beta has."""
         config, can = call.engine.config, _can(call)
         voice = config.voice or (can.voices[0] if can.voices else Form().voice)
         limit = config.max_duration
@@ -70,6 +71,8 @@ class Settings(SessionSettings):
         kind = "transcription" if call.transcription else "realtime"
         model = "whisper-1" if kind == "transcription" else call.route.name
         new = cls(kind, model, call.session_id, expires_at, voice)
+        if beta:
+            new.form = Form(voice, session=LegacySession)
         new.values["model"] = call.route.name
         new._begin(config)
         new.values["tools"] = [dict(tool) for tool in call.route.client_tools]
@@ -150,6 +153,12 @@ class Settings(SessionSettings):
                 new.asked_of_turns.pop("idle_timeout_ms", None)
         return new
 
+    def wire(self) -> dict[str, Any]:
+        """The session object in the present form, which has no temperature."""
+        told = super().wire()
+        told.pop("temperature", None)
+        return told
+
     def as_given(self) -> dict[str, Any]:
         """What a client would have to send to get these: for a session that goes on elsewhere."""
         session = {k: v for k, v in self.wire().items() if k not in ("id", "object", "expires_at")}
@@ -200,6 +209,11 @@ class Settings(SessionSettings):
             "noise_reduction": self.input["noise_reduction"],
             "include": self._head["include"],
         }
+        temperature = self.values.get("temperature")
+        if temperature is not None and "temperature" in can.session_options:
+            wanted["temperature"] = temperature
+        elif temperature is not None:
+            refused.append(unsupported("temperature", "a temperature"))
         for name, value in values.items():
             usual = OPTIONS[name]
             if name in can.session_options:
@@ -208,8 +222,8 @@ class Settings(SessionSettings):
                 continue  # then it is offered none
             elif name == "parallel_tool_calls" and value is not False:
                 continue
-            elif name == "tracing":
-                continue  # the gateway keeps the record of every call itself
+            elif name == "tracing" and value == "auto":
+                continue  # what OpenAI's agents ask for unasked; the gateway keeps a record of every call
             elif value not in (usual, None):
                 refused.append(
                     unsupported(_PATHS.get(name, name), f"another {name} than {usual!r}")
@@ -242,12 +256,12 @@ _PATHS = {
 }
 
 
-def unsupported(field: str, what: str) -> Complaint:
-    """What is said of a setting that the provider at work does not have."""
+def unsupported(field: str, what: str, of: str = "session") -> Complaint:
+    """What is said of a setting that the provider at work does not have; `of` a session, or a response."""
     return Complaint(
         f"The provider of this session does not support {what}; the setting has no effect.",
         "unsupported_setting",
-        f"session.{field}",
+        f"{of}.{field}",
     )
 
 

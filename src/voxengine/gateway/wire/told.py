@@ -151,7 +151,7 @@ class Told:
             self._session.send(
                 {
                     "type": "input_audio_buffer.committed",
-                    "previous_item_id": self._before(item_id),
+                    "previous_item_id": self._session.output.items.before(item_id),
                     "item_id": item_id,
                 },
                 stored=True,
@@ -207,10 +207,11 @@ class Told:
             return
         wanted = self._session.settings.transcription is not None
         head = {"item_id": item_id, "content_index": 0}
+        # Deltas can only be appended: of words that were taken back, nothing more is told until the whole.
         if words.partial.startswith(words.shown) and words.partial != words.shown and wanted:
             delta = words.partial[len(words.shown) :]
             self._session.send({"type": f"{_TRANSCRIPTION}.delta", **head, "delta": delta})
-        words.shown = words.partial
+            words.shown = words.partial
         last = words.last
         if last is None or item_id not in self._committed:
             return
@@ -247,14 +248,6 @@ class Told:
         if item_id is not None:
             return item_id
         return next((i.id for i in reversed(self._log) if i.role == "user"), None)
-
-    def _before(self, item_id: str) -> str | None:
-        before = None
-        for item in self._log:
-            if item.id == item_id:
-                return before
-            before = item.id
-        return before
 
     def _seconds(self, item_id: str) -> float:
         item = self._session.call.engine.conversation.get(item_id)

@@ -53,9 +53,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan_turns(settings: Settings, can: Capabilities) -> Plan:
     """How a provider of these capabilities makes the turns that the settings want."""
-    if settings.kind == "transcription" and can.answers and not can.auto_response_optional:
-        why = "this provider cannot listen without answering"
-        return Plan(detection=None, missing=why, refused=(_said(why, "type"),))
     kinds = [kind for kind in can.turn_detection if kind != "none"]
     vad = settings.turn_detection
     if vad is None:
@@ -69,7 +66,7 @@ def plan_turns(settings: Settings, can: Capabilities) -> Plan:
             return Plan(
                 detection=kind,
                 options=known,
-                answers=settings.answers or not can.answers,
+                answers=settings.answers or not can.answers or not _listens(can),
                 interrupts=settings.interrupts,
                 refused=left,
             )
@@ -102,9 +99,15 @@ def _does(settings: Settings, can: Capabilities) -> bool:
     """Whether it answers, interrupts and tells as the client wants it."""
     if not can.answers:
         return True
-    if not settings.answers and not can.auto_response_optional:
-        return False
+    if not settings.answers and not _listens(can):
+        # What it answers to somebody who only wants to know what was said is called off.
+        return settings.kind == "transcription" and not can.commit
     return settings.interrupts or can.interruptions_optional
+
+
+def _listens(can: Capabilities) -> bool:
+    """Whether it can hear a turn and be silent."""
+    return can.auto_response_optional or not can.auto_response
 
 
 def _known(kind: str, options: dict[str, Any], can: Capabilities) -> dict[str, Any]:
@@ -114,7 +117,3 @@ def _known(kind: str, options: dict[str, Any], can: Capabilities) -> dict[str, A
 
 def _no_option(name: str) -> Complaint:
     return unsupported(f"audio.input.turn_detection.{name}", f"{name} of its turn detection")
-
-
-def _said(why: str, field: str) -> Complaint:
-    return Complaint(f"Not possible: {why}.", "unsupported_setting", f"session.{field}")

@@ -51,6 +51,7 @@ CASCADE = Capabilities(
     history_places=True,
     system_messages=True,
     instructions_updatable=True,
+    session_options=("temperature",),
     usage_unit="seconds",
 )
 

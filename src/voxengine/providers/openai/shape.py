@@ -199,7 +199,8 @@ def response_of(
     if "tool_choice" in overrides:
         wanted["tool_choice"] = overrides["tool_choice"]
     if "max_response_tokens" in overrides:
-        wanted["max_output_tokens"] = overrides["max_response_tokens"]
+        limit = overrides["max_response_tokens"]
+        wanted["max_output_tokens"] = "inf" if limit is None else limit
     return _in_dialect(wanted, dialect)
 
 

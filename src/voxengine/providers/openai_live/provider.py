@@ -77,13 +77,15 @@ class OpenAILiveProvider(LiveConnection):
             raise self.unsupported("calling off what the model says")
 
     async def configure_session(self, config: Mapping[str, Any]) -> None:
-        """Change `transcription` or `partials`.
+        """Change `transcription`, `partials`, or `tools`, as long as there is but the one that tasks are handed to.
 
         Raises:
             UnsupportedFeatureError: anything else, which is settled when the session starts.
         """
         self._open_socket()
-        fixed = [name for name in config if name not in _LOCAL]
+        tools = config.get("tools") or ()
+        known = {*_LOCAL, "tools"} if all(t["name"] == shape.DELEGATE for t in tools) else _LOCAL
+        fixed = [name for name in config if name not in known]
         if fixed:
             raise self.unsupported(f"a change of {', '.join(fixed)} once the session has started")
         self.config.update(**dict(config))

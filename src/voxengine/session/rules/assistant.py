@@ -48,7 +48,7 @@ def response_started(core: SessionCore, event: ev.ResponseStarted) -> None:
 def text_output(core: SessionCore, event: ev.TextOutput) -> None:
     """Words of the assistant."""
     reply = reply_of(core, event.response_id)
-    if reply is None:
+    if reply is None or _of_edited(core, event, reply):
         return
     item = _item_of(core, event.item_id, reply)
     item.add_text(event.text, event.audio_start_ms, event.audio_end_ms)
@@ -62,7 +62,7 @@ def text_output(core: SessionCore, event: ev.TextOutput) -> None:
 def audio_output(core: SessionCore, event: ev.AudioOutputChunk) -> None:
     """The first audio of an item, or audio that does not say which item it belongs to. The rest takes the short way."""
     reply = reply_of(core, event.response_id)
-    if reply is None:
+    if reply is None or _of_edited(core, event, reply):
         return
     item = _item_of(core, event.item_id, reply)
     first = not item.audio_ms
@@ -229,7 +229,8 @@ def heard(core: SessionCore, item: Item) -> None:
     if core.speaking is item:
         core.speaking = None
     item.heard_ms = item.audio_ms
-    core.conversation.changed(item)
+    if item.id in core.conversation:  # else the application has taken it out meanwhile
+        core.conversation.changed(item)
     core.emit(
         ev.AudioOutputStopped, item_id=item.id, response_id=item.response_id, heard_ms=item.heard_ms
     )
@@ -276,6 +277,16 @@ def _item_of(core: SessionCore, item_id: str | None, reply: Reply) -> Item:
         reply.items.append(core.add(item).id)
         core.own_items.add(item.id)
     return item
+
+
+def _of_edited(core: SessionCore, event: ev.TextOutput | ev.AudioOutputChunk, reply: Reply) -> bool:
+    """Hand on what comes of an item that the application has taken out or shortened: the log stays as it is."""
+    item_id = event.item_id or (reply.items[-1] if reply.items else "")
+    item_id = core.our_id(item_id)
+    if item_id not in core.edited:
+        return False
+    core.out.append(with_fields(event, item_id=item_id, response_id=reply.id))
+    return True
 
 
 def _ending(core: SessionCore, response_id: str | None) -> Reply | None:

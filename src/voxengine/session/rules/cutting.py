@@ -129,6 +129,8 @@ def _cut_item(
     item.cut(heard_ms)
     where = {"item_id": item.id, "response_id": item.response_id, "heard_ms": item.heard_ms}
     core.emit(ev.AudioOutputStopped, interrupted=True, **where)
+    if item.id not in core.conversation:
+        return  # the application has taken it out meanwhile
     core.emit(ev.ConversationInterrupted, heard_text=item.text, reason=reason, **where)
     if item.heard_ms > 0:
         core.conversation.changed(item)

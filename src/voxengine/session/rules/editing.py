@@ -142,13 +142,11 @@ def ask_with_text(core: SessionCore, command: fx.CreateResponse) -> bool:
 
 
 def delete_item(core: SessionCore, command: fx.DeleteItem) -> None:
-    """An item is no part of the conversation any more. If it is being said, that ends."""
+    """An item is no part of the conversation any more. A response that it is of goes on."""
     item = core.conversation.get(command.item_id)
     if item is None:
         return
-    reply = core.replies.in_flight
-    if item.id in core.sounding or (reply is not None and item.id in reply.items):
-        cutting.cut(core, "request")
+    _leave_to_itself(core, item)
     if item.kind == "function_call" and core.calls.cancel(item.call_id or "") is not None:
         core.out.append(fx.CancelTool(item.call_id or ""))
     if item.id in core.kept:
@@ -174,6 +172,20 @@ def _forget(core: SessionCore, item: Item) -> None:
         core.warn("item_not_forgotten", words)
 
 
+def _leave_to_itself(core: SessionCore, item: Item) -> None:
+    """What is yet to come of it does not go into the log. Of an answer that nobody has announced, nothing more comes.
+
+    The end of such an answer is known by its silence alone, which an edited item does not have.
+    """
+    reply = core.replies.active
+    if reply is None or item.id not in reply.items:
+        return
+    if reply.implied:
+        cutting.cut(core, "request")
+    else:
+        core.edited.add(item.id)
+
+
 def is_deleted(core: SessionCore, item_id: str | None) -> bool:
     """Whether what is told belongs to an item that was taken out."""
     return item_id is not None and core.our_id(item_id) in core.deleted
@@ -183,15 +195,17 @@ def is_deleted(core: SessionCore, item_id: str | None) -> bool:
 
 
 def truncate_item(core: SessionCore, command: fx.TruncateItem) -> None:
-    """Of an item of the assistant, the listener heard so much, whatever was taken for it before."""
+    """Of an item of the assistant, the listener heard so much, whatever was taken for it before.
+
+    It plays no more. A response that it is of goes on.
+    """
     item = core.conversation.get(command.item_id)
-    reply = core.replies.in_flight
     if item is not None and item.id in core.sounding:
         core.playout.ack(item.id, command.heard_ms, core.now)
-    if item is not None and reply is not None and item.id in reply.items:
-        cutting.cut(core, "request")
-    elif item is not None and item.id in core.sounding:
-        cutting.stop_playing(core)
+    if item is not None:
+        _leave_to_itself(core, item)
+        if item.id in core.sounding:
+            cutting.stop_playing(core)
     item = _put_back(core, command.item_id) or item
     if item is None:
         return

@@ -127,7 +127,9 @@ def gave_up(core: SessionCore, command: fx.GaveUp) -> None:
     unplug(core, LOST)
     user.drop_turns(core)
     words = f"{core.provider}: the connection was lost and could not be restored: {command.reason}"
-    core.emit(ev.ErrorGeneral, code=command.code, error=words, recoverable=False)
+    core.emit(
+        ev.ErrorGeneral, code=command.code, error=words, recoverable=False, exception=command.error
+    )
     core.emit(ev.ConnectionFailed, code=command.code, error=words, retryable=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voxengine import events as ev
+from voxengine.errors import ConnectionError
 from voxengine.session import effects as fx
 from voxengine.session.replies import Reply, ReplyState
 from voxengine.session.rotation import Rotation
@@ -106,8 +107,12 @@ def connection_lost(core: SessionCore, event: ev.ConnectionLost) -> None:
     core.out.append(event)
     if core.options.recovers:
         outage.begin(core)
-    else:
-        outage.unplug(core, "the connection was lost")
+        return
+    outage.unplug(core, "the connection was lost")
+    why = event.error or event.reason or event.code
+    words = f"the connection to provider {core.provider!r} is lost: {why}"
+    error = ConnectionError(words, provider=core.provider, code=event.code, retryable=False)
+    core.emit(ev.ErrorGeneral, code=event.code, error=words, recoverable=False, exception=error)
 
 
 def connection_closed(core: SessionCore, event: ev.ConnectionClosed) -> None:

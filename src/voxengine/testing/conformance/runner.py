@@ -17,7 +17,7 @@ from voxengine.testing.conformance.checks import Check, NotOffered, all_checks
 from voxengine.testing.conformance.report import CheckResult, ConformanceReport
 from voxengine.testing.conformance.scenario import Scenario, scenario_for
 
-__all__ = ["conformance_tests", "run_check", "run_conformance"]
+__all__ = ["conformance_tests", "loop_for", "run_check", "run_conformance"]
 
 #: Virtual and real seconds after which a check is given up.
 _MAX_VIRTUAL = 3600.0
@@ -109,11 +109,12 @@ def run_check(check: Check, name: str, config: Mapping[str, Any], scenario: Scen
             stack.push_async_callback(case.close)
             await check.function(case)
 
-    with asyncio.Runner(loop_factory=lambda: _loop(scenario.virtual)) as runner:
+    with asyncio.Runner(loop_factory=lambda: loop_for(scenario.virtual)) as runner:
         runner.run(main())
 
 
-def _loop(virtual: bool) -> asyncio.AbstractEventLoop:
+def loop_for(virtual: bool) -> asyncio.AbstractEventLoop:
+    """A loop to check on, with a virtual clock or the real one."""
     if virtual:
         return VirtualClockLoop(max_virtual=_MAX_VIRTUAL, max_real=_MAX_REAL)
     return asyncio.new_event_loop()

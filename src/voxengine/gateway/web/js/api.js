@@ -66,14 +66,13 @@ export function post(path, body) {
 
 /** Routes and providers: [{id, owned_by}]. */
 export async function models() {
-  return (await json('v1/models')).data ?? [];
+  return (await json('v1/models')).data;
 }
 
 /** The operators' view of the call with this session, or null where the key is not for that. */
 export async function findCall(session, signal) {
   const found = await json('v1/calls', { query: { session }, signal });
-  const call = Array.isArray(found.data) ? found.data[0] : found;
-  return call?.id ? call : null;
+  return found.data[0] ?? null;
 }
 
 /** The engine's events of a call, as they happen. */

@@ -8,15 +8,14 @@ import { EventLog } from './model/log.js';
 import { Recorder } from './model/recorder.js';
 import { Turns } from './model/turns.js';
 import { Course } from './course.js';
-import { firstUpdate, laterUpdate } from './session.js';
+import { comeBack } from './reconnect.js';
+import { firstUpdate, laterUpdate, resumedUpdate } from './session.js';
 import { NAMES, run } from './tools.js';
 import { openTransport } from './transport/open.js';
 import { Watch } from './watch.js';
 
 /** A shorter push of the button is a slip of the finger: OpenAI wants 100 ms of audio. */
 const SHORTEST_PUSH_MS = 200;
-/** What the microphone hears is some way from being sent. */
-const TAIL_MS = 120;
 const QUIET_WITHIN_MS = 2000;
 
 export class Call extends Emitter {
@@ -29,7 +28,7 @@ export class Call extends Emitter {
     this.recorder = new Recorder();
     this.log = new EventLog();
     this.watch = new Watch();
-    /** idle, connecting or live. */
+    /** idle, connecting, live, or reconnecting. */
     this.state = 'idle';
     this.session = null;
     this.muted = false;
@@ -39,6 +38,10 @@ export class Call extends Emitter {
     this.tokens = { input: 0, output: 0 };
     this.responding = null;
     this.asked = new Map();
+    /** Of an attempt to come back: how it is called off, since when, and what was not heard because of it. */
+    this.returning = null;
+    this.lostAt = null;
+    this.cuts = [];
     this.course = new Course(this);
     for (const name of ['model', 'turns', 'voice', 'instructions', 'tools']) {
       settings.on(name, () => this.changed(name));
@@ -70,14 +73,22 @@ export class Call extends Emitter {
     this.meters = { input: new Meter(this.context), output: new Meter(this.context) };
     this.microphone = await this.listen();
     this.microphone?.source.connect(this.meters.input.node);
-    this.transport = await openTransport(this.settings, {
-      context: this.context,
-      microphone: this.microphone,
-      output: this.meters.output.node,
-      listener: this,
-    });
+    await this.connect();
+  }
+
+  /** @param {string} [resume] the session to go on with @param {AbortSignal} [signal] it is not wanted any more */
+  async connect(resume, signal) {
+    const { node } = this.meters.output;
+    const parts = { context: this.context, microphone: this.microphone, output: node, listener: this };
+    const transport = await openTransport(this.settings, parts, resume);
+    if (signal?.aborted) {
+      transport.close();
+      return;
+    }
+    this.transport = transport;
     // The analyser passes on what it measures; by WebRTC an element plays it already.
-    if (this.transport.name === 'WebSocket') this.meters.output.node.connect(this.context.destination);
+    node.disconnect();
+    if (this.transport.name === 'WebSocket') node.connect(this.context.destination);
     this.applyGate();
   }
 
@@ -111,10 +122,40 @@ export class Call extends Emitter {
   }
 
   /** The server, or the network, has ended it. */
-  onClose(code, reason) {
+  onClose({ code, reason, lost }) {
     if (this.state === 'idle') return;
+    if (lost && this.session) {
+      this.goBack();
+      return;
+    }
     this.finish();
-    if (code !== 1000) this.emit('lost', { code, reason });
+    if (code !== 1000) this.emit('lost', `${reason || 'the gateway closed it'} (${code})`);
+  }
+
+  /** The connection is lost; the call is there for a while. Go back to it by another one. */
+  async goBack() {
+    const old = this.transport;
+    const lostAt = this.lostAt ?? performance.now();
+    this.returning?.abort();
+    const { signal } = (this.returning = new AbortController());
+    this.transport = null;
+    this.lostAt = lostAt;
+    this.pushed = null;
+    this.responding = null;
+    this.asked.clear();
+    this.watch.end();
+    this.become('reconnecting');
+    this.cuts.push(...((await old?.abandon()) ?? []));
+    for (const { item_id: id, audio_end_ms: ms } of this.cuts) this.conversation.change(id, { cut: true, heardMs: ms });
+    try {
+      await comeBack(() => this.connect(this.session.id, signal), signal);
+    } catch (failure) {
+      if (signal.aborted) return;
+      this.finish();
+      this.emit('lost', failure.message);
+    } finally {
+      old?.close();
+    }
   }
 
   finish() {
@@ -125,6 +166,9 @@ export class Call extends Emitter {
   }
 
   release() {
+    this.returning?.abort();
+    this.returning = this.lostAt = null;
+    this.cuts = [];
     this.transport?.close();
     this.microphone?.stop();
     this.context?.close().catch(() => {});
@@ -133,7 +177,7 @@ export class Call extends Emitter {
 
   become(state) {
     this.state = state;
-    if (state === 'live') this.recorder.begin(performance.now());
+    if (state === 'live' && this.recorder.began === null) this.recorder.begin(performance.now());
     this.emit('state', state);
   }
 
@@ -160,9 +204,18 @@ export class Call extends Emitter {
 
   begun({ session }) {
     this.session = session;
+    const media = this.transport.name === 'WebRTC';
+    const lostAt = this.lostAt;
+    this.lostAt = null;
     this.become('live');
-    this.ask('first', firstUpdate(this.settings, session, this.transport.name === 'WebRTC'));
-    this.watch.begin(session.id);
+    if (lostAt === null) {
+      this.ask('first', firstUpdate(this.settings, session, media));
+    } else {
+      if (!media) this.ask('first', resumedUpdate());
+      for (const cut of this.cuts.splice(0)) this.send(cut);
+      this.emit('back', performance.now() - lostAt);
+    }
+    this.watch.begin(session.id, lostAt !== null);
   }
 
   onPlayed(played) {
@@ -188,7 +241,7 @@ export class Call extends Emitter {
   }
 
   interrupted() {
-    this.transport?.interrupt();
+    this.transport?.userSpeaks();
   }
 
   responseBegan({ response }) {
@@ -238,7 +291,7 @@ export class Call extends Emitter {
 
   applyGate() {
     this.microphone?.setOpen(!this.muted);
-    this.transport?.setGate(this.pushToTalk ? this.pushed !== null : !this.muted || this.transport.name === 'WebSocket');
+    this.transport?.setGate(this.pushToTalk ? this.pushed !== null : !this.muted || this.transport?.name === 'WebSocket');
   }
 
   push() {
@@ -259,7 +312,7 @@ export class Call extends Emitter {
     this.recorder.quiet('you', now);
     this.emit('pushed', false);
     await new Promise((resolve) => {
-      setTimeout(resolve, TAIL_MS);
+      setTimeout(resolve, this.transport?.tailMs ?? 0);
     });
     this.pushed = null;
     this.applyGate();

@@ -7,6 +7,8 @@ const LOOK_EVERY_MS = 25;
 const ABOVE_NOISE = 4;
 const LOUD = 0.006;
 const SOUNDS = 0.003;
+/** Characters of a note in the list of moments. */
+const MAX_SHOWN = 80;
 
 export class Course {
   /** @param {Call} call */
@@ -22,6 +24,10 @@ export class Course {
     });
     call.watch.on('metrics_updated', (metrics) => call.turns.measured(metrics) && call.emit('turns'));
     call.watch.on('provider_switched', (event) => this.switchedTo(event));
+    call.watch.on('missed', (items) => call.conversation.catchUp(items));
+    call.watch.on('context_injected', (note) => this.noted(note));
+    call.on('state', (state) => state === 'reconnecting' && this.cutOff());
+    call.on('back', (ms) => this.link(`Back after ${(ms / 1000).toFixed(1)} s: the conversation goes on`));
   }
 
   /** Read the meters. */
@@ -92,6 +98,27 @@ export class Course {
 
   created({ session }) {
     this.model = session.model;
+  }
+
+  /** What became of a note, whoever has put it in. */
+  noted({ status, text, reason, degraded_to: instead }) {
+    const taken = status === 'applied' || status === 'degraded';
+    const how = taken ? (instead ?? '') : `${status}${reason ? `: ${reason}` : ''}`;
+    const what = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)} …` : text;
+    this.call.recorder.mark(performance.now(), 'note', `Note “${what}”${how ? ` (${how})` : ''}`);
+    this.call.emit('marked');
+  }
+
+  cutOff() {
+    const now = performance.now();
+    for (const who of ['you', 'assistant']) this.call.recorder.quiet(who, now, who === 'assistant');
+    this.link('The connection was lost');
+  }
+
+  link(text) {
+    this.call.recorder.mark(performance.now(), 'link', text);
+    this.call.emit('linked', text);
+    this.call.emit('marked');
   }
 
   /** The gateway's own word, also of switches that nobody on this page asked for. */

@@ -53,11 +53,13 @@ call.on('failed', async (failure) => {
   banner(explain(failure));
   if (failure instanceof ApiError && failure.status === 401) await load();
 });
-call.on('lost', ({ code, reason }) => banner(`The call ended: ${reason || 'the connection was lost'} (${code}).`));
+call.on('lost', (why) => banner(`The call ended: ${why.replace(/\.$/u, '')}.`));
 call.on('deaf', (failure) => notify('bad', explainSilence(failure)));
 call.on('problem', (text) => notify('bad', text));
 call.on('refused', ({ error }) => notify('bad', error.message));
 call.on('state', (state) => state !== 'idle' && banner(''));
+// A socket that was open while the network was away is of no use, but nobody says so.
+addEventListener('online', () => call.state === 'live' && call.transport.name === 'WebSocket' && call.goBack());
 byId('banner-again').addEventListener('click', async () => {
   await load();
   if (byId('banner').hidden) await call.start();

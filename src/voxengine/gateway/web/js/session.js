@@ -4,6 +4,7 @@ import { WIRE_RATE } from './audio/pcm.js';
 import { NAMES, TOOLS } from './tools.js';
 
 const TRANSCRIPTION = 'gpt-4o-mini-transcribe';
+const FORMAT = { type: 'audio/pcm', rate: WIRE_RATE };
 
 export function turnDetection(kind) {
   if (kind === 'off') return null;
@@ -16,12 +17,11 @@ export function turnDetection(kind) {
  * @param {boolean} media whether audio goes beside the messages, in a format of its own
  */
 export function firstUpdate(settings, given, media) {
-  const format = { type: 'audio/pcm', rate: WIRE_RATE };
   const input = { turn_detection: turnDetection(settings.get('turns')) };
   const output = {};
   if (!media) {
-    input.format = format;
-    output.format = format;
+    input.format = FORMAT;
+    output.format = FORMAT;
   }
   if (!given.audio?.input?.transcription) input.transcription = { model: TRANSCRIPTION };
   if (settings.get('voice')) output.voice = settings.get('voice');
@@ -30,6 +30,11 @@ export function firstUpdate(settings, given, media) {
   if (settings.get('instructions').trim()) session.instructions = settings.get('instructions').trim();
   if (settings.get('tools')) session.tools = toolsOf(given, true);
   return session;
+}
+
+/** What a WebSocket asks for that goes on with a session: the connection before may have carried audio otherwise. */
+export function resumedUpdate() {
+  return { type: 'realtime', audio: { input: { format: FORMAT }, output: { format: FORMAT } } };
 }
 
 /** The update after one setting was changed in the middle of a call; null where it can wait for the next call. */

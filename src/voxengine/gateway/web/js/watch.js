@@ -13,8 +13,11 @@ export class Watch extends Emitter {
     this.abort = null;
   }
 
-  /** @param {string} session the session's id, as the wire tells it */
-  async begin(session) {
+  /**
+   * @param {string} session the session's id, as the wire tells it
+   * @param {boolean} missed whether the page was away, and may not know all that was said
+   */
+  async begin(session, missed = false) {
     this.end();
     const { signal } = (this.abort = new AbortController());
     try {
@@ -23,6 +26,7 @@ export class Watch extends Emitter {
       this.id = call.id;
       this.emit('found', call);
       this.tellCost(call.cost);
+      if (missed) this.emit('missed', await this.transcript(signal));
       await Promise.all([this.follow(signal), this.poll(signal)]);
     } catch (failure) {
       if (!(failure instanceof ApiError) && failure.name !== 'AbortError') throw failure;
@@ -60,8 +64,13 @@ export class Watch extends Emitter {
   }
 
   tellCost(cost) {
-    const amount = typeof cost === 'object' && cost ? (cost.total ?? cost.cost ?? null) : cost;
-    if (typeof amount === 'number') this.emit('cost', amount);
+    if (typeof cost === 'number') this.emit('cost', cost);
+  }
+
+  /** All that was said so far, as the gateway has it: its items. */
+  async transcript(signal) {
+    const path = `v1/calls/${encodeURIComponent(this.id)}/transcript`;
+    return (await json(path, { query: { format: 'json' }, signal })).items;
   }
 
   /** Tell the assistant something that nobody says. @param {{text: string, when: string, speak: boolean}} note */

@@ -87,7 +87,7 @@ export class Conversation extends Emitter {
   }
 
   truncated({ item_id: id, audio_end_ms: ms }) {
-    this.change(id, { cut: true, heardMs: ms, done: true });
+    this.change(id, { cut: true, heardMs: ms, heardText: null, done: true });
   }
 
   listening({ item_id: id }) {
@@ -162,8 +162,40 @@ export class Conversation extends Emitter {
     this.change(id, { heardMs: over ? null : Math.max(ms, item.heardMs ?? 0), heardAll: over });
   }
 
+  /** The page was away: take over what the gateway's log has. @param {Object[]} logged its items, in their order */
+  catchUp(logged) {
+    const known = new Set(logged.map(({ id }) => id));
+    for (const item of this.list()) {
+      if (item.state === 'listening' && !item.text && !known.has(item.id)) this.removed({ item_id: item.id });
+    }
+    let after = null;
+    for (const entry of logged) {
+      if (entry.kind === 'function_output') this.answered(entry);
+      else this.takeOver(entry, after);
+      after = entry.id;
+    }
+  }
+
+  takeOver({ id, kind, role, text, unheard_text: unheard = '', status, provider, name, arguments: args, ...more }, after) {
+    const call = kind === 'function_call';
+    const fresh = !this.items.has(id);
+    const item = this.ensure(id, { type: kind, role: call ? null : role, provider: provider ?? '' }, after);
+    if (call) {
+      this.change(id, { name, callId: more.call_id, args: args ?? '' });
+      return;
+    }
+    // What the page has seen to its end stays as it has seen it.
+    const settled = item.cut || (item.role === 'assistant' ? item.heardAll : item.text && !item.partial);
+    if ((settled && !fresh) || status === 'in_progress') return;
+    const fields = { text: text + unheard, partial: false, done: true, state: text || role !== 'user' ? '' : 'nothing' };
+    if (role === 'assistant') Object.assign(fields, { spoken: true, heardMs: null, heardAll: status === 'completed' });
+    if (role === 'assistant' && status === 'incomplete') Object.assign(fields, { cut: true, heardMs: more.heard_ms ?? 0, heardText: text });
+    this.change(id, fields);
+  }
+
   /** What was heard of an item, and what was not, for the page and for who tests it. */
   heard(item) {
+    if (item.heardText !== null) return [item.heardText, item.text.slice(item.heardText.length)];
     return split(item);
   }
 }
@@ -186,6 +218,8 @@ const BLANK = {
   /** Milliseconds that were played; null: all of it, or it has no audio. */
   heardMs: null,
   heardAll: false,
+  /** The words that were heard, where the gateway has told them. */
+  heardText: null,
   cut: false,
   done: false,
   failed: '',

@@ -16,7 +16,7 @@ export class Recorder {
     this.output = [];
     /** {who: 'you' | 'assistant', from, to, cut}: in seconds; `to` null: still going on. */
     this.spans = [];
-    /** {at, kind: 'cut' | 'switch' | 'tool' | 'note' | 'error', text} */
+    /** {at, kind: 'cut' | 'switch' | 'tool' | 'note' | 'link' | 'error', text} */
     this.marks = [];
   }
 

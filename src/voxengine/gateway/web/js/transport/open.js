@@ -8,20 +8,21 @@ import { WebSocketTransport } from './websocket.js';
 /**
  * @param {Settings} settings
  * @param {Object} parts of the transport, see WebSocketTransport
+ * @param {string} [resume] the session to go on with
  * @throws {ApiError | TransportFailure} there is no way
  */
-export async function openTransport(settings, parts) {
-  const model = settings.get('model');
+export async function openTransport(settings, parts, resume) {
+  const wanted = resume ? { resume } : { model: settings.get('model') };
   const wish = settings.get('transport');
   if (wish !== 'websocket') {
     try {
-      return await opened(new WebRTCTransport(parts), model);
+      return await opened(new WebRTCTransport(parts), wanted);
     } catch (failure) {
       if (wish === 'webrtc' || !(failure instanceof TransportFailure && failure.missing)) throw failure;
     }
   }
   try {
-    return await opened(new WebSocketTransport(parts), model);
+    return await opened(new WebSocketTransport(parts), wanted);
   } catch (failure) {
     // A browser does not tell why a WebSocket was refused. Plain HTTP does, if it is for the key.
     await json('v1/models');
@@ -29,9 +30,9 @@ export async function openTransport(settings, parts) {
   }
 }
 
-async function opened(transport, model) {
+async function opened(transport, wanted) {
   try {
-    await transport.open(model);
+    await transport.open(wanted);
     return transport;
   } catch (failure) {
     transport.close();

@@ -5,11 +5,15 @@ import { TransportFailure } from './failure.js';
 
 const CONNECT_WITHIN_MS = 8000;
 const GATHER_WITHIN_MS = 1500;
+/** A connection that is silent for so long is given up. Browsers themselves wait half a minute. */
+const SILENT_MS = 2500;
 
 export class WebRTCTransport {
   /** The same parts as the WebSocket's. */
   constructor({ context, microphone, output, listener }) {
     this.name = 'WebRTC';
+    /** The network keeps some of what was said for a moment. */
+    this.tailMs = 300;
     this.context = context;
     this.microphone = microphone;
     this.output = output;
@@ -22,7 +26,8 @@ export class WebRTCTransport {
     this.timer = null;
   }
 
-  async open(model) {
+  /** @param {{model?: string, resume?: string}} wanted */
+  async open(wanted) {
     if (!globalThis.RTCPeerConnection) throw new TransportFailure('This browser has no WebRTC.', true);
     const peer = new RTCPeerConnection();
     this.peer = peer;
@@ -35,26 +40,35 @@ export class WebRTCTransport {
     this.channel = peer.createDataChannel('oai-events');
     await peer.setLocalDescription(await peer.createOffer());
     await gathered(peer);
-    const answer = await this.negotiate(model, peer.localDescription.sdp);
+    const answer = await this.negotiate(wanted, peer.localDescription.sdp);
     await peer.setRemoteDescription({ type: 'answer', sdp: answer });
     this.channel.onmessage = ({ data }) => this.receive(JSON.parse(data));
     await this.connected();
-    this.channel.onclose = () => this.listener.onClose(1005, '');
-    peer.onconnectionstatechange = () => {
-      if (peer.connectionState === 'failed') this.listener.onClose(1006, 'the connection was lost');
-    };
+    // A gateway that hangs up closes the channel, and so does one that goes away: whether the call is over is to be asked.
+    this.channel.onclose = () => this.lose();
+    peer.onconnectionstatechange = () => this.changed(peer.connectionState);
   }
 
-  async negotiate(model, sdp) {
+  changed(state) {
+    clearTimeout(this.silence);
+    if (state === 'failed') this.lose();
+    else if (state === 'disconnected') this.silence = setTimeout(() => this.lose(), SILENT_MS);
+  }
+
+  lose() {
+    this.listener.onClose({ code: 1006, reason: '', lost: true });
+  }
+
+  async negotiate({ model, resume }, sdp) {
     const form = new FormData();
     form.set('sdp', sdp);
-    form.set('session', JSON.stringify({ type: 'realtime', model }));
+    if (model) form.set('session', JSON.stringify({ type: 'realtime', model }));
     try {
-      const answer = await request('v1/realtime/calls', { method: 'POST', body: form });
+      const answer = await request('v1/realtime/calls', { method: 'POST', body: form, query: { resume } });
       return await answer.text();
     } catch (failure) {
       const missing = failure instanceof ApiError && [404, 405, 501].includes(failure.status);
-      if (missing && failure.code !== 'model_not_found') {
+      if (missing && !NOT_ABOUT_WEBRTC.has(failure.code)) {
         throw new TransportFailure('This gateway takes no calls by WebRTC.', true);
       }
       throw failure;
@@ -122,20 +136,33 @@ export class WebRTCTransport {
     this.microphone?.setOpen(open);
   }
 
+  /** The user speaks. The gateway hears that, and cuts the answer itself. */
+  userSpeaks() {}
+
   /** Ask the gateway to be quiet. It cuts the item itself. */
   async interrupt() {
     if (this.speaking) this.send({ type: 'output_audio_buffer.clear' });
   }
 
-  close() {
+  /** The connection is of no use any more; the call may be. It is not closed yet: that would be to hang up. */
+  async abandon() {
     clearInterval(this.timer);
-    if (this.channel) this.channel.onclose = null;
+    clearTimeout(this.silence);
+    if (this.channel) this.channel.onclose = this.channel.onmessage = null;
     if (this.peer) this.peer.onconnectionstatechange = null;
     this.source?.disconnect();
     if (this.element) this.element.srcObject = null;
+    return [];
+  }
+
+  close() {
+    this.abandon();
     this.peer?.close();
   }
 }
+
+/** What a 404 may be about otherwise. */
+const NOT_ABOUT_WEBRTC = new Set(['model_not_found', 'session_not_found']);
 
 /** Until all candidates are in the offer, or for long enough. */
 function gathered(peer) {

@@ -9,14 +9,18 @@ const KEY_PREFIX = 'openai-insecure-api-key.';
 const OPEN_WITHIN_MS = 20000;
 /** Bytes that may wait to be sent. Above that the network cannot carry the audio, and what is said now is left out. */
 const MAX_UNSENT = 256 * 1024;
+/** Close codes of a connection that was cut off, or whose gateway goes away. */
+const LOST = new Set([1001, 1006, 1012, 1013]);
 
 export class WebSocketTransport {
   /**
    * @param {{context: AudioContext, microphone: Microphone | null, output: AudioNode, listener: Object}} parts
-   * `listener` has onEvent(event), onSent(event), onClose(code, reason), onPlayed({kind, item, ms}), onProblem(text)
+   * `listener` has onEvent(event), onSent(event), onClose({code, reason, lost}), onPlayed({kind, item, ms}) and
+   * onProblem(text); `lost`: nobody wanted that, so the call may be there still
    */
   constructor({ context, microphone, output, listener }) {
     this.name = 'WebSocket';
+    this.tailMs = 120;
     this.microphone = microphone;
     this.listener = listener;
     this.playback = new Playback(context);
@@ -28,14 +32,15 @@ export class WebSocketTransport {
     this.behind = false;
   }
 
-  async open(model) {
+  /** @param {{model?: string, resume?: string}} wanted */
+  async open(wanted) {
     await this.playback.start(this.output);
     const key = keys.get();
     const protocols = key ? ['realtime', KEY_PREFIX + key] : ['realtime'];
-    this.socket = new WebSocket(socketAddress('v1/realtime', { model }), protocols);
+    this.socket = new WebSocket(socketAddress('v1/realtime', wanted), protocols);
     await this.opened();
     this.socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
-    this.socket.onclose = ({ code, reason }) => this.listener.onClose(code, reason);
+    this.socket.onclose = ({ code, reason }) => this.listener.onClose({ code, reason, lost: LOST.has(code) });
     if (this.microphone) this.microphone.onFrame = (frame) => this.sendAudio(frame);
   }
 
@@ -89,24 +94,46 @@ export class WebSocketTransport {
     return this.playback.item !== null;
   }
 
-  /** The user speaks: be quiet, and say how much was heard. */
+  /** The user speaks: what still sounds here is not for them. */
+  userSpeaks() {
+    return this.interrupt();
+  }
+
+  /** Be quiet, and say how much was heard. */
   async interrupt() {
-    if (!this.speaking) return;
+    for (const cut of await this.hush()) this.send(cut);
+  }
+
+  /** Be quiet. @returns {Promise<Object[]>} the events that tell the gateway how much was heard */
+  async hush() {
+    if (!this.speaking) return [];
     const { item, ms, waiting } = await this.playback.clear();
     const cuts = item === null ? [] : [[item, Math.floor(ms)]];
     for (const name of waiting) cuts.push([name, 0]);
-    for (const [name, heard] of cuts) {
+    return cuts.map(([name, heard]) => {
       this.cut.add(name);
-      this.send({ type: 'conversation.item.truncate', item_id: name, content_index: 0, audio_end_ms: heard });
-    }
+      return { type: 'conversation.item.truncate', item_id: name, content_index: 0, audio_end_ms: heard };
+    });
+  }
+
+  /** The connection is of no use any more; the call may be. @returns {Promise<Object[]>} as `hush` */
+  async abandon() {
+    this.deafen();
+    const cuts = await this.hush();
+    this.playback.stop();
+    return cuts;
   }
 
   close() {
-    if (this.microphone) this.microphone.onFrame = () => {};
+    this.deafen();
     this.playback.stop();
-    if (!this.socket) return;
-    this.socket.onmessage = null;
-    this.socket.onclose = null;
-    this.socket.close(1000);
+    this.socket?.close(1000);
+  }
+
+  deafen() {
+    if (this.microphone) this.microphone.onFrame = () => {};
+    // Whatever comes next has the microphone.
+    this.microphone = null;
+    if (this.socket) this.socket.onmessage = this.socket.onclose = null;
   }
 }

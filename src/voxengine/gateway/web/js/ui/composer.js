@@ -3,6 +3,16 @@
 import { shown } from '../audio/meter.js';
 import { byId } from './dom.js';
 
+const OUTCOMES = {
+  queued: 'The note waits for its moment',
+  applied: 'The assistant has the note',
+  degraded: 'The assistant has the note in another way',
+  expired: 'The note came too late',
+  rejected: 'The note was not taken',
+  replaced: 'A later note has replaced it',
+  cancelled: 'The note was called off',
+};
+
 export class Composer {
   /** @param {Call} call @param {Settings} settings @param {(kind: string, text: string) => void} tell */
   constructor(call, settings, tell) {
@@ -25,6 +35,9 @@ export class Composer {
     this.button();
     for (const name of ['state', 'pushed']) call.on(name, () => this.render());
     settings.on('turns', () => this.render());
+    /** Notes of this page that have yet to go in. */
+    this.waiting = new Set();
+    call.watch.on('context_injected', (note) => this.waiting.delete(note.injection_id) && this.outcome(note));
     this.levels();
     this.render();
   }
@@ -56,12 +69,18 @@ export class Composer {
     }
     try {
       const result = await this.call.inject({ text, when: byId('note-when').value, speak: byId('note-speak').checked });
-      const how = [result?.status, result?.degraded_to ?? result?.reason].filter(Boolean).join(': ');
-      this.tell('good', `Note ${how || 'sent'}.`);
+      if (result.status === 'queued') this.waiting.add(result.id);
+      this.outcome(result);
     } catch (failure) {
       this.text.value = text;
       this.tell('bad', failure.message);
     }
+  }
+
+  /** What became of a note. */
+  outcome({ status, degraded_to: instead, reason }) {
+    const fine = ['applied', 'degraded', 'queued'].includes(status);
+    this.tell(fine ? 'good' : 'bad', `${OUTCOMES[status] ?? status}${instead || reason ? `: ${instead || reason}` : ''}.`);
   }
 
   /** As high as what is in it, within limits that the style sets. */

@@ -43,7 +43,7 @@ export class TopBar {
   offer(models) {
     const groups = new Map();
     for (const { id, owned_by: owner } of models) {
-      const label = ROUTES.has(owner) ? 'Routes' : 'Providers';
+      const label = owner === ROUTES_OWNER ? 'Routes' : 'Providers';
       if (!groups.has(label)) groups.set(label, []);
       groups.get(label).push(el('option', { value: id }, id));
     }
@@ -103,7 +103,7 @@ export class TopBar {
     const { state, transport, switching } = this.call;
     if (switching) return `Switching to ${this.settings.get('model')} …`;
     if (state === 'live') return `Live · ${transport?.name ?? ''}`;
-    return { idle: 'Not connected', connecting: 'Connecting …' }[state];
+    return { idle: 'Not connected', connecting: 'Connecting …', reconnecting: 'Reconnecting …' }[state];
   }
 
   time() {
@@ -113,7 +113,7 @@ export class TopBar {
 }
 
 /** Who owns a model that is a route of the gateway's own. */
-const ROUTES = new Set(['voxengine', 'route', 'routes', 'gateway']);
+const ROUTES_OWNER = 'voxengine';
 
 function short(count) {
   return count < 1000 ? String(count) : `${(count / 1000).toFixed(1)}k`;

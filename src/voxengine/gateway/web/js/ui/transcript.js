@@ -31,6 +31,7 @@ export class Transcript {
     call.on('turns', () => this.touchAnswers());
     call.on('switched', (event) => this.divide(event));
     call.on('refused', ({ error }) => this.note('error', error.message));
+    call.on('linked', (text) => this.note('link', text));
     this.latest.addEventListener('click', () => this.follow());
     // The reader is followed along, until they scroll back themselves.
     this.following = true;
@@ -139,7 +140,7 @@ export class Transcript {
   }
 
   note(kind, text, aside = '') {
-    const picture = icon(kind === 'error' ? 'alert' : 'switch');
+    const picture = icon({ error: 'alert', link: 'link', switch: 'switch' }[kind]);
     this.list.append(el('li', { class: `divider ${kind}` }, el('span', {}, picture, text, el('small', {}, aside))));
     if (this.following) this.follow();
   }

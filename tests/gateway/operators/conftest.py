@@ -1,0 +1,3 @@
+from tests.gateway.auth.conftest import doors
+
+__all__ = ["doors"]
