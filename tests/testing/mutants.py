@@ -250,8 +250,10 @@ class TakesAnyCall(MockProvider):
 
 
 class AnswersHistory(MockProvider):
-    async def add_conversation_history(self, items: Sequence[Any]) -> None:
-        await super().add_conversation_history(items)
+    async def add_conversation_history(
+        self, items: Sequence[Any], *, after: str | None = None
+    ) -> None:
+        await super().add_conversation_history(items, after=after)
         if items:
             await self.create_response()
 

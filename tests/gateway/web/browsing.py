@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from tests.gateway.gateways import config
 from voxengine.gateway.gateway import Gateway
@@ -42,6 +42,15 @@ async def serving(
     vendors: Mapping[str, OpenAIEmulator], folder: Path = Path(), **gateway: Any
 ) -> AsyncIterator[str]:
     """A gateway with a route to each of these emulators, by its name. Gives its address."""
+    async with hosting(vendors, folder, **gateway) as (address, _):
+        yield address
+
+
+@asynccontextmanager
+async def hosting(
+    vendors: Mapping[str, OpenAIEmulator], folder: Path = Path(), **gateway: Any
+) -> AsyncIterator[tuple[str, Gateway]]:
+    """The same, with the gateway itself."""
     providers = {
         name: {"provider": vendor.dialect.name, "api_key_env": VARIABLE, **vendor.metadata}
         for name, vendor in vendors.items()
@@ -53,7 +62,7 @@ async def serving(
     front = make_front(made)
     await front.start()
     try:
-        yield f"http://127.0.0.1:{front.port}"
+        yield f"http://127.0.0.1:{front.port}", made
     finally:
         await front.close(2.0)
 
@@ -78,7 +87,14 @@ class Playground:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
+        #: Errors and warnings of the browser's console, such as requests that were refused.
+        self.console: list[str] = []
         page.on("pageerror", lambda failure: self.complaints.append(str(failure)))
+        page.on("console", self._noted)
+
+    def _noted(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.console.append(message.text)
 
     async def state(self, expression: str) -> Any:
         """What `voxPlayground` says."""
@@ -92,8 +108,9 @@ class Playground:
                 return found
             await asyncio.sleep(0.1)
         items = json.dumps(await self.state("items"), indent=1)
-        shown = await self.page.locator("#banner").inner_text()
-        raise AssertionError(f"not within {seconds:g} s: {expression}\n{shown}\n{items}")
+        shown = [await self.page.locator(f"#{name}").inner_text() for name in ("state", "banner")]
+        said = f"{shown} {self.console}"
+        raise AssertionError(f"not within {seconds:g} s: {expression}\n{said}\n{items}")
 
     async def call(self) -> None:
         """Connect, by the button, and wait until the call is live."""
