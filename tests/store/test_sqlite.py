@@ -346,3 +346,30 @@ def test_any_order_of_writes_gives_what_a_dict_would(
             await store.close()
 
     assert run(outcome("sqlite")) == run(outcome("memory"))
+
+
+async def test_one_that_does_not_fit_among_many_keeps_none_of_them_out(path: Path) -> None:
+    """Many are written by one statement, in JSON; what that cannot say is written by itself."""
+    async with opened(path) as store:
+        await store.begin_call(call())
+        many = [
+            store.write("call_1", PutItem(said("a"), 1.0)),
+            store.write("call_1", PutItem(said("last"), float("inf")), AddEvent(1.0, "x")),
+            store.write("call_1", PutItem(said("b"), 2.0), AddEvent(2.0, "y")),
+        ]
+        assert await asyncio.gather(*many) == [None, None, None]
+        assert await texts(store) == ["a", "b", "last"]
+        assert [event.seq for event in await store.events("call_1")] == [1, 2]
+
+
+async def test_events_of_many_calls_are_counted_apart(path: Path) -> None:
+    async with opened(path, max_events=8) as store:
+        names = [f"call_{n}" for n in range(3)]
+        for n in range(3):
+            await store.begin_call(call(n))
+        writes = [store.write(name, AddEvent(float(n), "x")) for n in range(30) for name in names]
+        await asyncio.gather(*writes)
+        for name in names:
+            kept = await store.events(name)
+            assert [event.at for event in kept][-8:] == [float(n) for n in range(22, 30)]
+            assert len(kept) <= 10

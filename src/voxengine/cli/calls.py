@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -175,6 +174,8 @@ def _with_store(
         InputProblem: there is none.
         StoreError: it cannot be read.
     """
+    import asyncio
+
     from voxengine.gateway.recording import Recordings
     from voxengine.store import SQLiteStore
 

@@ -33,7 +33,7 @@ from voxengine.store.base import (
     read_cursor,
 )
 from voxengine.store.schema import migrate
-from voxengine.store.statements import Beat, Operation, statements
+from voxengine.store.statements import Beat, Gathered, Operation, statements
 
 __all__ = ["Database", "Synchronous"]
 
@@ -58,9 +58,9 @@ _FIELDS = (
 
 
 class _BadValue(Exception):
-    """One operation cannot be stored, whatever is tried."""
+    """One operation cannot be stored, whatever is tried: that at `place`, None if that is not known."""
 
-    def __init__(self, place: int, why: Exception) -> None:
+    def __init__(self, place: int | None, why: Exception) -> None:
         super().__init__(str(why))
         self.place = place
 
@@ -83,6 +83,7 @@ class Database:
         self._busy = busy
         self._max_events = max_events
         self._db: sqlite3.Connection | None = None
+        self._gathered = Gathered(run, max_events)
 
     def open(self, now: float) -> None:
         """Open the file, make it if need be, bring it up to date, and say that this run is alive.
@@ -117,29 +118,54 @@ class Database:
             StoreError: nothing was written.
         """
         results: list[StoreError | None] = [None] * len(operations)
+        together = True
         while True:
             try:
-                self._try(operations, results)
+                self._try(operations, results, together)
             except _BadValue as bad:
-                results[bad.place] = StoreError(f"this cannot be stored: {bad}", "bad_value")
+                if bad.place is None:
+                    together = False
+                else:
+                    results[bad.place] = StoreError(f"this cannot be stored: {bad}", "bad_value")
             else:
                 return results
 
-    def _try(self, operations: Sequence[Operation], results: list[StoreError | None]) -> None:
-        """Write those of which nothing bad is known.
+    def _try(
+        self, operations: Sequence[Operation], results: list[StoreError | None], together: bool
+    ) -> None:
+        """Write those of which nothing bad is known; `together`: by as few statements as can be.
 
         Raises:
             _BadValue: nothing was written, because of one of them.
         """
+        gathered = self._gathered
+        gathered.forget()  # of a transaction that failed
         with self._transaction() as db:
             for place, operation in enumerate(operations):
                 if results[place] is not None:
                     continue
                 try:
-                    for statement, values in statements(operation, self._run, self._max_events):
+                    if together and gathered.take(operation):
+                        continue
+                    found = statements(operation, self._run, self._max_events)
+                    self._write(gathered)
+                    for statement, values in found:
                         db.execute(statement, values)
                 except (ValueError, TypeError, OverflowError, sqlite3.IntegrityError) as failure:
                     raise _BadValue(place, failure) from None
+            self._write(gathered)
+
+    def _write(self, gathered: Gathered) -> None:
+        """Write what was gathered.
+
+        Raises:
+            _BadValue: one of it cannot be stored, who knows which.
+        """
+        try:
+            for statement, values in gathered.statements():
+                self._connection().execute(statement, values)
+        except (OverflowError, sqlite3.IntegrityError) as failure:
+            raise _BadValue(None, failure) from None
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

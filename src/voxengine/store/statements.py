@@ -2,9 +2,15 @@
 
 Each statement that writes to a call names the run that owns it, so that it does nothing to a call that was deleted, or
 that another run has taken over.
+
+Most of what is written are items, events and usage, of many calls at a time. `Gathered` writes all of each kind by one
+statement: the thread that writes has to win the interpreter back from the event loop after every statement, which on a
+busy loop takes far longer than the statement itself.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import msgspec
 
@@ -18,7 +24,7 @@ from voxengine.store.base import (
     StoredCall,
 )
 
-__all__ = ["Beat", "Begin", "End", "Operation", "Write", "statements"]
+__all__ = ["Beat", "Begin", "End", "Gathered", "Operation", "Write", "statements"]
 
 _OWNED = "FROM calls c WHERE c.id = ? AND c.run_id = ?"
 _IF_OWNED = f"call_id = (SELECT c.id {_OWNED})"
@@ -50,6 +56,22 @@ SELECT c.id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM events WHERE call_id = c.id)
 _BOUND_EVENTS = """
 DELETE FROM events WHERE call_id = ? AND seq <= (SELECT MAX(seq) FROM events WHERE call_id = ?) - ?
 """
+_ROWS = "FROM json_each(?) e CROSS JOIN calls c ON c.id = e.value ->> 0 AND c.run_id = ? WHERE true"
+_PUT_ITEMS = f"""
+INSERT INTO items SELECT c.id, e.value ->> 1, e.value ->> 2, e.value ->> 3 {_ROWS}
+ON CONFLICT (call_id, item_id) DO UPDATE SET position = excluded.position, data = excluded.data
+"""
+_PUT_USAGES = f"""
+INSERT INTO usage SELECT c.id, c.parts, e.value ->> 1, e.value ->> 2, e.value ->> 3, e.value ->> 4 {_ROWS}
+ON CONFLICT (call_id, part, provider, model) DO UPDATE SET cost = excluded.cost, data = excluded.data
+"""
+_ADD_EVENTS = f"""
+INSERT INTO events
+SELECT c.id,
+       (SELECT COALESCE(MAX(seq), 0) FROM events WHERE call_id = c.id)
+           + ROW_NUMBER() OVER (PARTITION BY c.id ORDER BY e.key),
+       e.value ->> 1, e.value ->> 2, e.value ->> 3 {_ROWS}
+"""  # noqa: S608
 _PUT_CALL = """
 UPDATE calls SET provider = COALESCE(?, provider), settings = COALESCE(?, settings), session = COALESCE(?, session)
 WHERE id = ? AND run_id = ?
@@ -130,6 +152,74 @@ def _change(change: object, owner: tuple[str, str], max_events: int) -> list[_St
         )
         return [(_PUT_CALL, (change.provider, settings, session, *owner))]
     raise TypeError(f"{type(change).__name__} is no change of a call")
+
+
+class Gathered:
+    """Items, events and usage of many calls, to be written together."""
+
+    #: Events of a call after which it is looked whether there are too many.
+    BOUND_AFTER = 50
+
+    def __init__(self, run: str, max_events: int) -> None:
+        self._run = run
+        self._max_events = max_events
+        self._items: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._usage: dict[tuple[str, str, str], tuple[object, ...]] = {}
+        self._events: list[tuple[object, ...]] = []
+        self._uncounted: Counter[str] = Counter()
+
+    def take(self, operation: Operation) -> bool:
+        """Add what an operation writes; False, and nothing is added, if that is of another kind.
+
+        Raises:
+            ValueError, TypeError: it holds what cannot be stored.
+        """
+        if not isinstance(operation, Write) or not all(
+            isinstance(change, (PutItem, AddEvent, PutUsage)) for change in operation.changes
+        ):
+            return False
+        call = operation.call_id
+        rows: list[tuple[object, tuple[object, ...]]] = []
+        for change in operation.changes:  # all of it is encoded before any of it counts
+            if isinstance(change, PutItem):
+                item = change.item
+                rows.append((change, (call, item.id, change.position, _json(item))))
+            elif isinstance(change, AddEvent):
+                rows.append((change, (call, change.at, change.type, _json(change.data))))
+            elif isinstance(change, PutUsage):
+                leg = change.leg
+                rows.append((change, (call, leg.provider, leg.model, leg.cost, _json(leg))))
+        for change, row in rows:
+            if isinstance(change, PutItem):
+                self._items[call, change.item.id] = row
+            elif isinstance(change, PutUsage):
+                self._usage[call, change.leg.provider, change.leg.model] = row
+            else:
+                self._events.append(row)
+        return True
+
+    def statements(self) -> list[_Statement]:
+        """The SQL of all that was taken, which is forgotten by this."""
+        found: list[_Statement] = []
+        for sql, rows in (
+            (_PUT_ITEMS, list(self._items.values())),
+            (_PUT_USAGES, list(self._usage.values())),
+            (_ADD_EVENTS, self._events),
+        ):
+            if rows:
+                found.append((sql, (_json(rows), self._run)))
+        for call, *_ in self._events:
+            self._uncounted[str(call)] += 1
+        limit = min(self.BOUND_AFTER, self._max_events // 4)
+        for call in [c for c, n in self._uncounted.items() if n > limit]:
+            del self._uncounted[call]
+            found.append((_BOUND_EVENTS, (call, call, self._max_events)))
+        self._items, self._usage, self._events = {}, {}, []
+        return found
+
+    def forget(self) -> None:
+        """Let go of what was taken."""
+        self._items, self._usage, self._events = {}, {}, []
 
 
 def _json(value: object) -> str:

@@ -54,6 +54,7 @@ class XaiSession(schema.SessionParams, frozen=True, kw_only=True):
     resumption: XaiResumption | UnsetType | None = UNSET
     replace: dict[str, str] | UnsetType | None = UNSET
     tools: list[dict[str, object]] | UnsetType = UNSET  # type: ignore[assignment]
+    reasoning: dict[str, str] | UnsetType | None = UNSET  # type: ignore[assignment] # efforts of its own
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
