@@ -99,7 +99,6 @@ async def talk(page: Page) -> None:
     """The call, and its pictures."""
     await page.click("#tab-setup")
     await page.check("#set-tools")
-    await page.select_option("#set-transport", "websocket")
     await page.click("#tab-events")
     await page.click("#connect")
     await until(page, "voxPlayground.items.some(i => i.heardMs > 1500)")

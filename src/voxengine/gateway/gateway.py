@@ -29,6 +29,7 @@ from voxengine.gateway.retention import Keeper
 from voxengine.gateway.route_tools import RouteTools
 from voxengine.gateway.routes import Routes
 from voxengine.gateway.twilio.door import TwilioDoor
+from voxengine.session import prices
 from voxengine.store import SessionStore, StoreError, open_store
 
 __all__ = ["Gateway"]
@@ -108,6 +109,9 @@ class Gateway:
         if self.started:
             return
         await self.store.open()
+        await asyncio.to_thread(
+            prices.load
+        )  # read in mid-call, they would hold up every call there is
         self._keeper.start()
         self.lag.start()
         self.started, self.started_at = True, Clock().wall()

@@ -134,6 +134,7 @@ class CallRecord:
         last = self._last
         if last is None or last.done() or not self._store_ok:
             return None
+        self._store.hurry()
         return last
 
     async def end(self, reason: str = "") -> None:
@@ -235,7 +236,7 @@ class CallRecord:
             if value not in (None, "", ())
         }
         # Nobody is told of an event because it is stored, so nobody waits for that.
-        _ = self._store.write(self._call.id, AddEvent(at, str(type), kept))
+        _ = self._store.write(self._call.id, AddEvent(at, str(type), kept), lazily=True)
 
     def _store_changed(self, health: StoreHealth) -> None:
         if health.ok != self._store_ok:
@@ -274,7 +275,7 @@ class CallRecord:
     # -- inside
 
     def _write(self, *changes: Change) -> None:
-        self._last = self._store.write(self._call.id, *changes)
+        self._last = self._store.write(self._call.id, *changes, lazily=True)
 
 
 def _size(item: Item) -> tuple[int, float]:

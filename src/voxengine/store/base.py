@@ -218,8 +218,11 @@ class SessionStore(ABC):
         """A call begins, or goes on in this run: then its start, its items, usage and events stay."""
 
     @abstractmethod
-    def write(self, call_id: str, *changes: Change) -> asyncio.Future[None]:
-        """Something of a call has changed."""
+    def write(self, call_id: str, *changes: Change, lazily: bool = False) -> asyncio.Future[None]:
+        """Something of a call has changed. `lazily`: nobody waits for it, so it may wait a moment for more."""
+
+    def hurry(self) -> None:  # noqa: B027 - a store that never waits has nothing to do
+        """Somebody waits for what was written lazily."""
 
     @abstractmethod
     def end_call(self, call_id: str, *, at: float, reason: str = "") -> asyncio.Future[None]:

@@ -102,7 +102,7 @@ class MemoryStore(SessionStore):
             )
         return self._wrote()
 
-    def write(self, call_id: str, *changes: Change) -> asyncio.Future[None]:
+    def write(self, call_id: str, *changes: Change, lazily: bool = False) -> asyncio.Future[None]:
         """See `SessionStore`."""
         kept = self._kept.get(call_id)
         if kept is not None:

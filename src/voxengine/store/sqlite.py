@@ -44,6 +44,8 @@ logger = logging.getLogger("voxengine.store")
 _BATCH = 2000
 #: Seconds before what failed is tried again: at first, and at most.
 _RETRY, _LONGEST = 0.25, 5.0
+#: Seconds for which a change that nobody waits for may wait for others.
+LINGER = 0.1
 #: Seconds that closing may wait for what is not written yet, and reading for what was written before it.
 CLOSING, FRESH = 5.0, 1.0
 
@@ -87,6 +89,8 @@ class SQLiteStore(SessionStore):
         self._thread: ThreadPoolExecutor | None = None
         self._queue: deque[_Queued] = deque()
         self._writer: asyncio.Task[None] | None = None
+        #: While all that is queued may wait for more.
+        self._lingering: asyncio.TimerHandle | None = None
         self._trouble: StoreError | None = None
         self._dropped = 0
         self._written = 0
@@ -111,6 +115,7 @@ class SQLiteStore(SessionStore):
         thread = self._thread
         if thread is None:
             return
+        self.hurry()
         if self._writer is not None:
             await asyncio.wait([self._writer], timeout=CLOSING)
         if self._thread is None:
@@ -150,9 +155,14 @@ class SQLiteStore(SessionStore):
         """See `SessionStore`."""
         return self._put(Begin(call))
 
-    def write(self, call_id: str, *changes: Change) -> asyncio.Future[None]:
+    def write(self, call_id: str, *changes: Change, lazily: bool = False) -> asyncio.Future[None]:
         """See `SessionStore`."""
-        return self._put(Write(call_id, changes))
+        return self._put(Write(call_id, changes), lazily)
+
+    def hurry(self) -> None:
+        """See `SessionStore`."""
+        if self._queue and self._writer is None:
+            self._begin()
 
     def end_call(self, call_id: str, *, at: float, reason: str = "") -> asyncio.Future[None]:
         """See `SessionStore`."""
@@ -162,7 +172,7 @@ class SQLiteStore(SessionStore):
         """See `SessionStore`."""
         return self._put(Beat(at))
 
-    def _put(self, operation: Operation) -> asyncio.Future[None]:
+    def _put(self, operation: Operation, lazily: bool = False) -> asyncio.Future[None]:
         if self._loop is None:
             raise StoreError("the store is not open", "closed")
         future = self._loop.create_future()
@@ -177,8 +187,18 @@ class SQLiteStore(SessionStore):
             return future
         self._queue.append(_Queued(operation, future))
         if self._writer is None:
-            self._writer = self._loop.create_task(self._write(), name="voxengine-store")
+            if not lazily:
+                self._begin()
+            elif self._lingering is None:
+                self._lingering = self._loop.call_later(LINGER, self._begin)
         return future
+
+    def _begin(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        assert self._loop is not None
+        self._writer = self._loop.create_task(self._write(), name="voxengine-store")
 
     def _leave_out(self, future: asyncio.Future[None]) -> None:
         self._dropped += 1
@@ -296,6 +316,7 @@ class SQLiteStore(SessionStore):
     async def _read(self, function: Callable[..., _T], *values: object) -> _T:
         """Call it in the thread, after all that was put into the queue before."""
         if self._queue:
+            self.hurry()
             # Where writing fails, what is there is read all the same.
             await asyncio.wait([self._queue[-1].future], timeout=FRESH)
         return await self._run(function, *values)

@@ -21,7 +21,7 @@ from voxengine.testing.emulators.openai import OpenAIEmulator
 CHROMIUM = Path("/usr/bin/chromium")
 KEY = "sk-emulated"
 VARIABLE = "PLAYGROUND_TEST_KEY"
-#: The other helpers of a busy machine must not make the gateway refuse the one call that a test makes.
+#: A busy machine must not make the gateway refuse the one call that a test makes.
 PATIENT = {"max_loop_lag_ms": 60_000.0}
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
@@ -124,6 +124,8 @@ class Playground:
 
     async def choose(self, **settings: Any) -> None:
         """Settings as the user would find them from a visit before."""
+        # Before that the page itself may still write them, with the first model of the list.
+        await self.until("document.querySelector('#model').value")
         await self.page.evaluate(
             "values => localStorage.setItem('voxengine.playground', JSON.stringify(values))",
             settings,

@@ -147,3 +147,40 @@ async def test_what_is_not_a_file_of_the_page_is_not_there(path: str) -> None:
 async def test_files_stay_small() -> None:
     sizes = {script.name: len(script.read_text().splitlines()) for script in SCRIPTS}
     assert max(sizes.values()) <= 400, sizes
+
+
+def _colours() -> dict[str, tuple[str, str]]:
+    """Each colour of the page by its name: for light, for dark."""
+    text = (WEB / "css" / "tokens.css").read_text()
+    pairs = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", text)
+    return {name: (light, dark) for name, light, dark in pairs}
+
+
+def _contrast(one: str, other: str) -> float:
+    """As WCAG 2.2 reckons it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_contrast_is_what_wcag_asks_for(theme: int) -> None:
+    colours = {name: pair[theme] for name, pair in _colours().items()} | {"on-accent": "#ffffff"}
+    words = ("text", "muted", "faint", "you", "assistant", "note", "cut", "bad", "accent", "good")
+    grounds = ("panel", "raised", "canvas", "hover", "you-soft")
+    texts = [(word, ground) for word in words for ground in grounds]
+    texts += [("on-accent", "accent-fill"), ("cut", "cut-soft"), ("bad", "bad-soft")]
+    drawn = [name for name in colours if name.startswith("stage-")]
+    assert len(drawn) == 5
+    # Level AA: 4.5 for words (1.4.3), 3 for borders of fields and for what is drawn (1.4.11).
+    wanted = [(pair, 4.5) for pair in texts]
+    wanted += [((name, "panel"), 3.0) for name in ("field-line", *drawn)]
+    found = {(a, b): _contrast(colours[a], colours[b]) for (a, b), _ in wanted}
+    assert [(pair, found[pair]) for pair, least in wanted if found[pair] < least] == []

@@ -87,32 +87,6 @@ async def test_barge_in_strikes_what_was_not_heard(tmp_path: Path) -> None:
         assert [mark["kind"] for mark in await page.state("marks")] == ["cut"]
 
 
-async def test_another_provider_takes_over_in_mid_call() -> None:
-    one = OpenAIEmulator(responses={"*": "this is the first"})
-    two = OpenAIEmulator("azure", responses={"*": "this is the second"})
-    async with (
-        one,
-        two,
-        serving({"openai": one, "azure": two}) as address,
-        playground(address) as page,
-    ):
-        await page.choose(model="to-openai", turns="off", **SOCKET)
-        await page.call()
-        await page.say("who is there?")
-        await page.until("voxPlayground.items.some(i => i.text === 'this is the first')")
-        await page.page.evaluate(
-            "document.querySelector('#model').append(new Option('to-azure', 'to-azure'))"
-        )
-        await page.page.select_option("#model", "to-azure")
-        await page.until("voxPlayground.model === 'to-azure'")
-        await page.say("and now?")
-        await page.until("voxPlayground.items.some(i => i.text === 'this is the second')")
-        assert (await page.state("marks"))[0]["kind"] == "switch"
-        assert "to-azure carries on" in await page.page.locator("#transcript").inner_text()
-        texts = [item["text"] for item in await page.state("items")]
-        assert texts == ["who is there?", "this is the first", "and now?", "this is the second"]
-
-
 async def test_tool_of_the_page_is_called_and_its_result_is_told() -> None:
     tool = {"name": "set_page_theme", "arguments": '{"theme": "dark"}'}
     vendor = OpenAIEmulator(responses={"*": {"tool": tool, "then": "it is dark now"}})

@@ -8,10 +8,11 @@ import { EventLog } from './model/log.js';
 import { Recorder } from './model/recorder.js';
 import { Turns } from './model/turns.js';
 import { Course } from './course.js';
-import { comeBack } from './reconnect.js';
+import { askAgain, comeBack } from './reconnect.js';
 import { firstUpdate, laterUpdate, resumedUpdate } from './session.js';
 import { NAMES, run } from './tools.js';
 import { openTransport } from './transport/open.js';
+import { pause, until } from './waiting.js';
 import { Watch } from './watch.js';
 
 /** A shorter push of the button is a slip of the finger: OpenAI wants 100 ms of audio. */
@@ -73,7 +74,7 @@ export class Call extends Emitter {
     this.meters = { input: new Meter(this.context), output: new Meter(this.context) };
     this.microphone = await this.listen();
     this.microphone?.source.connect(this.meters.input.node);
-    await this.connect();
+    await askAgain(() => this.connect());
   }
 
   /** @param {string} [resume] the session to go on with @param {AbortSignal} [signal] it is not wanted any more */
@@ -145,7 +146,7 @@ export class Call extends Emitter {
     this.asked.clear();
     this.watch.end();
     this.become('reconnecting');
-    this.cuts.push(...((await old?.abandon()) ?? []));
+    this.cuts.push(...((await old?.abandon(this.course.soundedAt)) ?? []));
     for (const { item_id: id, audio_end_ms: ms } of this.cuts) this.conversation.change(id, { cut: true, heardMs: ms });
     try {
       await comeBack(() => this.connect(this.session.id, signal), signal);
@@ -311,9 +312,7 @@ export class Call extends Emitter {
     const now = performance.now();
     this.recorder.quiet('you', now);
     this.emit('pushed', false);
-    await new Promise((resolve) => {
-      setTimeout(resolve, this.transport?.tailMs ?? 0);
-    });
+    await pause(this.transport?.tailMs ?? 0);
     this.pushed = null;
     this.applyGate();
     if (now - began < SHORTEST_PUSH_MS) {
@@ -360,15 +359,7 @@ export class Call extends Emitter {
 
   /** Until no response is under way. */
   quiet() {
-    if (!this.responding) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setInterval(() => {
-        if (this.responding && performance.now() < until) return;
-        clearInterval(timer);
-        resolve();
-      }, 20);
-      const until = performance.now() + QUIET_WITHIN_MS;
-    });
+    return until(() => !this.responding, QUIET_WITHIN_MS);
   }
 
   changed(name) {

@@ -7,6 +7,7 @@ const LOOK_EVERY_MS = 25;
 const ABOVE_NOISE = 4;
 const LOUD = 0.006;
 const SOUNDS = 0.003;
+const MAX_EARLY = 20;
 /** Characters of a note in the list of moments. */
 const MAX_SHOWN = 80;
 
@@ -16,13 +17,17 @@ export class Course {
     this.call = call;
     this.noise = LOUD;
     this.loudAt = 0;
+    /** When the answer was last to be heard. */
+    this.soundedAt = 0;
     this.levels = { input: 0, output: 0 };
     setInterval(() => this.look(performance.now()), LOOK_EVERY_MS);
+    /** The gateway's figures of answers that this page has not heard of yet. */
+    this.early = [];
     call.watch.on('cost', (cost) => {
       call.cost = cost;
       call.emit('cost');
     });
-    call.watch.on('metrics_updated', (metrics) => call.turns.measured(metrics) && call.emit('turns'));
+    call.watch.on('metrics_updated', (metrics) => this.measured([...this.early, metrics]));
     call.watch.on('provider_switched', (event) => this.switchedTo(event));
     call.watch.on('missed', (items) => call.conversation.catchUp(items));
     call.watch.on('context_injected', (note) => this.noted(note));
@@ -43,8 +48,16 @@ export class Course {
     // The noise floor sinks fast and rises slowly.
     this.noise = input < this.noise ? input * 0.2 + this.noise * 0.8 : this.noise * 1.002;
     if (input > Math.max(LOUD, this.noise * ABOVE_NOISE)) this.loudAt = now;
+    if (output > SOUNDS) this.soundedAt = now;
     if (output > SOUNDS && recorder.speaking('assistant')) this.audible(now);
     recorder.sample(now, shown(input), shown(output));
+  }
+
+  /** The gateway names the item of the answer; its ids of responses are others than those on the wire. */
+  measured(all) {
+    const { turns, conversation } = this.call;
+    this.early = all.filter((metrics) => !turns.measured(metrics, conversation.items.get(metrics.item_id)?.response)).slice(-MAX_EARLY);
+    if (this.early.length < all.length) this.call.emit('turns');
   }
 
   audible(now) {
@@ -54,6 +67,10 @@ export class Course {
 
   apply(event, now) {
     this[HANDLERS[event.type]]?.(event, now);
+  }
+
+  answered() {
+    this.measured(this.early);
   }
 
   userBegins(_, now) {
@@ -111,7 +128,8 @@ export class Course {
 
   cutOff() {
     const now = performance.now();
-    for (const who of ['you', 'assistant']) this.call.recorder.quiet(who, now, who === 'assistant');
+    this.call.recorder.quiet('you', now);
+    this.call.recorder.quiet('assistant', Math.min(now, this.soundedAt), true);
     this.link('The connection was lost');
   }
 
@@ -144,5 +162,6 @@ const HANDLERS = {
   'input_audio_buffer.speech_stopped': 'userEnds',
   'conversation.item.truncated': 'truncated',
   'response.function_call_arguments.done': 'toolCalled',
+  'response.done': 'answered',
   error: 'failed',
 };

@@ -38,7 +38,7 @@ export function expose({ call, settings }) {
       return [...call.recorder.marks];
     },
     get cost() {
-      return call.cost;
+      return call.cost?.usd ?? null;
     },
     get settings() {
       return { ...settings.values };

@@ -13,6 +13,7 @@ import { Latency } from './ui/latency.js';
 import { banner, notify } from './ui/notices.js';
 import { Setup } from './ui/setup.js';
 import { Shortcuts } from './ui/shortcuts.js';
+import { Snippet } from './ui/snippet.js';
 import { Tabs } from './ui/tabs.js';
 import { Theme } from './ui/theme.js';
 import { TopBar } from './ui/topbar.js';
@@ -29,6 +30,7 @@ new Latency(call);
 new Graph(call);
 new Composer(call, settings, notify);
 new Setup(call, settings);
+new Snippet(settings);
 new Shortcuts({ call, settings, tabs, theme, topBar });
 expose({ call, settings });
 

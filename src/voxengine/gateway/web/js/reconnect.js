@@ -1,11 +1,15 @@
-// Coming back to a call whose connection was lost. The gateway keeps it for a while, with its provider connected.
+// Calling again: where the gateway was busy, and to come back to a call whose connection was lost. The gateway keeps it for a while, with its provider connected.
 
 import { ApiError } from './api.js';
+import { pause } from './waiting.js';
 
 /** As long as the gateway keeps a call, unless it is configured otherwise. */
 const WITHIN_MS = 30000;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 3000;
+/** A gateway that is busy for a moment, as while it loads its models, is asked again so often. */
+const TIMES = 3;
+const MOMENT_S = 5;
 /** Answers that another try does not change: who is not let in, and a call that is over. */
 const FINAL = new Set([401, 403, 404, 410]);
 
@@ -18,7 +22,8 @@ const FINAL = new Set([401, 403, 404, 410]);
 export async function comeBack(attempt, signal) {
   const until = performance.now() + WITHIN_MS;
   for (let wait = FIRST_PAUSE_MS; !signal.aborted; wait = Math.min(2 * wait, LONGEST_PAUSE_MS)) {
-    await pause(wait, signal);
+    // Not longer than until the browser is online again.
+    await pause(wait, signal, 'online');
     if (signal.aborted) return;
     try {
       await attempt();
@@ -30,17 +35,16 @@ export async function comeBack(attempt, signal) {
   }
 }
 
-/** Wait; not longer than until the browser is online again. */
-function pause(ms, signal) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      removeEventListener('online', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    addEventListener('online', done);
-    signal.addEventListener('abort', done);
-  });
+/** Call a gateway again that is busy, when it says so. @param {() => Promise<void>} attempt @throws the last failure */
+export async function askAgain(attempt) {
+  for (let left = TIMES; ; left -= 1) {
+    try {
+      await attempt();
+      return;
+    } catch (failure) {
+      const moment = failure.status === 503 && failure.retryAfter && failure.retryAfter <= MOMENT_S;
+      if (!left || !moment) throw failure;
+      await pause(failure.retryAfter * 1000);
+    }
+  }
 }

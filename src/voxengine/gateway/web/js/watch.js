@@ -2,6 +2,7 @@
 
 import { ApiError, callEvents, findCall, json, post } from './api.js';
 import { Emitter } from './model/emitter.js';
+import { pause } from './waiting.js';
 
 const AGAIN_AFTER_MS = 2000;
 const COST_EVERY_MS = 5000;
@@ -25,7 +26,7 @@ export class Watch extends Emitter {
       if (!call || signal.aborted) return;
       this.id = call.id;
       this.emit('found', call);
-      this.tellCost(call.cost);
+      await this.tellCost(call.cost, signal);
       if (missed) this.emit('missed', await this.transcript(signal));
       await Promise.all([this.follow(signal), this.poll(signal)]);
     } catch (failure) {
@@ -36,7 +37,7 @@ export class Watch extends Emitter {
   async follow(signal) {
     while (!signal.aborted) {
       try {
-        for await (const event of callEvents(this.id, signal)) this.take(event);
+        for await (const event of callEvents(this.id, signal)) await this.take(event, signal);
       } catch (failure) {
         if (signal.aborted || (failure instanceof ApiError && failure.status)) return;
       }
@@ -51,20 +52,28 @@ export class Watch extends Emitter {
       if (signal.aborted) return;
       try {
         const call = await json(`v1/calls/${encodeURIComponent(this.id)}`, { signal });
-        this.tellCost(call.cost);
+        await this.tellCost(call.cost, signal);
       } catch (failure) {
         if (failure instanceof ApiError && [401, 403, 404].includes(failure.status)) return;
       }
     }
   }
 
-  take(event) {
-    if (event.type === 'cost_updated') this.tellCost(event.cost);
+  async take(event, signal) {
+    if (event.type === 'cost_updated') await this.tellCost(event.cost, signal);
     this.emit(event.type, event);
   }
 
-  tellCost(cost) {
-    if (typeof cost === 'number') this.emit('cost', cost);
+  /** Tell what the call has cost: {usd, unknown}. Of models without a known price, `unknown` has the names. */
+  async tellCost(cost, signal) {
+    if (cost !== null) {
+      this.emit('cost', { usd: cost, unknown: [] });
+      return;
+    }
+    const { legs } = await json(`v1/calls/${encodeURIComponent(this.id)}/cost`, { signal });
+    const known = legs.filter((leg) => leg.cost !== null);
+    const unknown = legs.filter((leg) => leg.cost === null).map(({ model, provider }) => model || provider);
+    if (known.length) this.emit('cost', { usd: known.reduce((sum, leg) => sum + leg.cost, 0), unknown });
   }
 
   /** All that was said so far, as the gateway has it: its items. */
@@ -83,14 +92,4 @@ export class Watch extends Emitter {
     this.abort = null;
     this.id = null;
   }
-}
-
-function pause(ms, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

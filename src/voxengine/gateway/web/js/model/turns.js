@@ -88,9 +88,9 @@ export class Turns {
     return true;
   }
 
-  /** The gateway's own figures of a turn, where this page may see them. */
-  measured(metrics) {
-    const turn = this.list.findLast((other) => other.response === metrics.response_id || other.item === metrics.item_id);
+  /** The gateway's own figures of the turn that this response answers. @returns {boolean} whether there is one */
+  measured(metrics, response) {
+    const turn = this.list.findLast((other) => other.response !== null && other.response === response);
     if (turn) turn.gateway = metrics;
     return Boolean(turn);
   }

@@ -12,7 +12,7 @@ export class WebRTCTransport {
   /** The same parts as the WebSocket's. */
   constructor({ context, microphone, output, listener }) {
     this.name = 'WebRTC';
-    /** The network keeps some of what was said for a moment. */
+    /** The network keeps some of what is said for a moment, in both directions. */
     this.tailMs = 300;
     this.context = context;
     this.microphone = microphone;
@@ -99,13 +99,14 @@ export class WebRTCTransport {
 
   receive(event) {
     if (event.type === 'output_audio_buffer.started') this.started(event);
-    else if (event.type === 'output_audio_buffer.stopped') this.stopped('dry');
+    else if (event.type === 'output_audio_buffer.stopped') this.ending = setTimeout(() => this.stopped('dry'), this.tailMs);
     else if (event.type === 'output_audio_buffer.cleared') this.stopped('cleared');
     else if (event.type === 'response.content_part.added') this.items.set(event.response_id, event.item_id);
     this.listener.onEvent(event);
   }
 
   started(event) {
+    this.stopped('dry');
     this.speaking = true;
     this.began = performance.now();
     this.response = event.response_id;
@@ -115,6 +116,7 @@ export class WebRTCTransport {
 
   stopped(kind) {
     clearInterval(this.timer);
+    clearTimeout(this.ending);
     if (this.speaking && kind === 'dry') this.tell('dry');
     this.speaking = false;
   }
@@ -144,19 +146,28 @@ export class WebRTCTransport {
     if (this.speaking) this.send({ type: 'output_audio_buffer.clear' });
   }
 
-  /** The connection is of no use any more; the call may be. It is not closed yet: that would be to hang up. */
-  async abandon() {
+  /**
+   * The connection is of no use any more; the call may be. It is not closed yet: that would be to hang up.
+   * @param {number} soundedAt when the answer was last to be heard: the gateway has spoken on, into the void
+   * @returns {Promise<Object[]>} the events that tell the gateway how much was heard
+   */
+  async abandon(soundedAt) {
+    const item = this.speaking && this.items.get(this.response);
+    const heard = Math.max(0, Math.floor(soundedAt - this.began));
     clearInterval(this.timer);
+    clearTimeout(this.ending);
     clearTimeout(this.silence);
     if (this.channel) this.channel.onclose = this.channel.onmessage = null;
     if (this.peer) this.peer.onconnectionstatechange = null;
     this.source?.disconnect();
     if (this.element) this.element.srcObject = null;
-    return [];
+    this.speaking = false;
+    if (!item) return [];
+    return [{ type: 'conversation.item.truncate', item_id: item, content_index: 0, audio_end_ms: heard }];
   }
 
   close() {
-    this.abandon();
+    this.abandon(0);
     this.peer?.close();
   }
 }

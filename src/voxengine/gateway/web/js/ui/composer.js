@@ -33,7 +33,12 @@ export class Composer {
     this.text.addEventListener('input', () => this.grow());
     for (const id of ['mode-message', 'mode-note']) byId(id).addEventListener('change', () => this.render());
     this.button();
+    this.first = false;
     for (const name of ['state', 'pushed']) call.on(name, () => this.render());
+    call.on('state', (state) => {
+      if (state === 'live' && this.first) this.send();
+      else if (state === 'idle') this.first = false;
+    });
     settings.on('turns', () => this.render());
     /** Notes of this page that have yet to go in. */
     this.waiting = new Set();
@@ -60,7 +65,14 @@ export class Composer {
 
   async send() {
     const text = this.text.value.trim();
-    if (!text || this.call.state !== 'live') return;
+    if (!text) return;
+    if (this.call.state === 'idle' && !this.note) {
+      // What is typed before there is a call begins one, and is said when it is there.
+      this.first = true;
+      await this.call.start();
+    }
+    if (this.call.state !== 'live') return;
+    this.first = false;
     this.text.value = '';
     this.grow();
     if (!this.note) {
@@ -94,8 +106,9 @@ export class Composer {
     this.form.classList.toggle('is-note', this.note);
     byId('note-options').hidden = !this.note;
     this.text.placeholder = this.note ? 'Something the assistant should know; nobody says it' : 'Type a message';
-    this.text.disabled = !live;
-    byId('send').disabled = !live;
+    const possible = live || (this.call.state === 'idle' && !this.note);
+    this.text.disabled = !possible;
+    byId('send').disabled = !possible;
     const push = byId('push');
     push.hidden = !this.call.pushToTalk;
     push.disabled = !live || !this.call.microphone;

@@ -82,7 +82,7 @@ export class TopBar {
   }
 
   render() {
-    const { state, session, cost, tokens } = this.call;
+    const { state, session, cost, tokens, transport, switching } = this.call;
     document.body.dataset.state = state;
     const connect = byId('connect');
     connect.querySelector('.label').textContent = state === 'idle' ? 'Connect' : state === 'live' ? 'Hang up' : 'Cancel';
@@ -90,20 +90,20 @@ export class TopBar {
     connect.classList.toggle('primary', state === 'idle');
     connect.classList.toggle('danger', state !== 'idle');
     byId('mute').disabled = state !== 'live' || !this.call.microphone;
-    byId('state').textContent = this.stateText();
-    byId('cost').textContent = cost === null ? '—' : `$${cost.toFixed(cost < 1 ? 4 : 2)}`;
+    const by = state === 'live' && !switching ? el('span', { class: 'by' }, ` · ${transport?.name ?? ''}`) : '';
+    byId('state').replaceChildren(this.stateText(), by);
+    byId('cost').textContent = cost === null ? '—' : dollars(cost);
     byId('cost').parentElement.dataset.known = String(cost !== null);
-    byId('cost').title = cost === null ? 'The price of this call is not known' : 'What the call has cost so far';
+    byId('cost').parentElement.title = cost === null ? 'The price of a call is told while it goes on' : costInWords(cost);
     byId('tokens').textContent = tokens.input + tokens.output ? `${short(tokens.input)} in · ${short(tokens.output)} out` : '';
     byId('answering').textContent = session?.model ?? '';
     this.time();
   }
 
   stateText() {
-    const { state, transport, switching } = this.call;
+    const { state, switching } = this.call;
     if (switching) return `Switching to ${this.settings.get('model')} …`;
-    if (state === 'live') return `Live · ${transport?.name ?? ''}`;
-    return { idle: 'Not connected', connecting: 'Connecting …', reconnecting: 'Reconnecting …' }[state];
+    return { idle: 'Not connected', connecting: 'Connecting …', live: 'Live', reconnecting: 'Reconnecting …' }[state];
   }
 
   time() {
@@ -114,6 +114,16 @@ export class TopBar {
 
 /** Who owns a model that is a route of the gateway's own. */
 const ROUTES_OWNER = 'voxengine';
+
+/** A plus says that there is more to it. */
+function dollars({ usd, unknown }) {
+  return `$${usd.toFixed(usd < 1 ? 4 : 2)}${unknown.length ? '+' : ''}`;
+}
+
+function costInWords({ unknown }) {
+  const without = unknown.length ? `, without ${unknown.join(', ')}, whose price is not known` : '';
+  return `What the call has cost so far${without}`;
+}
 
 function short(count) {
   return count < 1000 ? String(count) : `${(count / 1000).toFixed(1)}k`;
