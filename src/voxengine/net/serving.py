@@ -130,6 +130,9 @@ def serve_websocket(
     return websocket
 
 
+_on_ws_frame = Listener.on_ws_frame
+
+
 class _Listener(Listener):
     """Tells of the opening and of the very end as well."""
 
@@ -162,7 +165,7 @@ class _Listener(Listener):
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._socket.fail(1002, "a reserved bit is set", "protocol")
         else:
-            super().on_ws_frame(transport, frame)
+            _on_ws_frame(self, transport, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is closed."""

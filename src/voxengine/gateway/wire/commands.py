@@ -79,8 +79,13 @@ class Commands:
         audio = audio_of(message)
         if audio is None:
             self._take_any(bytes(message))
-        else:
+        elif self._about_audio:
             self.take_audio(audio)
+        else:
+            try:
+                self._session.input.take(audio)
+            except Complaint as complaint:
+                self._session.failed(complaint, None)
 
     def take_audio(self, audio: bytes) -> None:
         """Some more of the client's audio."""
