@@ -130,9 +130,6 @@ def serve_websocket(
     return websocket
 
 
-_on_ws_frame = Listener.on_ws_frame
-
-
 class _Listener(Listener):
     """Tells of the opening and of the very end as well."""
 
@@ -165,7 +162,7 @@ class _Listener(Listener):
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._socket.fail(1002, "a reserved bit is set", "protocol")
         else:
-            _on_ws_frame(self, transport, frame)
+            super().on_ws_frame(transport, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is closed."""

@@ -79,13 +79,8 @@ class Commands:
         audio = audio_of(message)
         if audio is None:
             self._take_any(bytes(message))
-        elif self._about_audio:
-            self.take_audio(audio)
         else:
-            try:
-                self._session.input.take(audio)
-            except Complaint as complaint:
-                self._session.failed(complaint, None)
+            self.take_audio(audio)
 
     def take_audio(self, audio: bytes) -> None:
         """Some more of the client's audio."""

@@ -95,7 +95,6 @@ class Input:
         self._waiting: deque[bytes] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._straight = True
-        self._quick = self._record is None
         #: Whether the client knows that its audio goes nowhere.
         self._lost = False
 
@@ -136,7 +135,6 @@ class Input:
             self._item_id = None
         self._ear, self.plan = ear, plan
         self._straight = not plan.held and ear is None and not plan.missing
-        self._quick = self._straight and self._record is None
 
     # -- the audio path
 
@@ -146,18 +144,6 @@ class Input:
         Raises:
             Complaint: it is no audio, too much is kept back, or the provider is lost.
         """
-        if self._quick and self._pump is None and not (self._rest or len(audio) % self._frame):
-            # Nearly every message: nothing to hear, to keep or to wait for. It comes fifty times a second.
-            self._bytes += len(audio)
-            try:
-                waits = self._take_audio(audio)
-            except VoiceEngineError as failure:
-                self._not_taken(failure)
-                return
-            self._lost = False
-            if waits is not None:
-                self._wait_for(waits)
-            return
         if self._rest or len(audio) % self._frame:
             audio = self._rest + audio
             whole = len(audio) - len(audio) % self._frame
@@ -178,7 +164,7 @@ class Input:
         if self._pump is None:
             waits = self._give(audio)
             if waits is not None:
-                self._wait_for(waits)
+                self._pump = asyncio.get_running_loop().create_task(self._work(waits))
         elif len(self._waiting) < MAX_WAITING:
             self._waiting.append(audio)
         else:
@@ -186,33 +172,20 @@ class Input:
                 "The provider takes no audio; it is lost.", "input_audio_buffer_overflow"
             )
 
-    def _wait_for(self, waits: Awaitable[None]) -> None:
-        self._pump = asyncio.get_running_loop().create_task(self._work(waits))
-
     def _give(self, audio: bytes) -> Awaitable[None] | None:
         try:
             waits = self._take_audio(audio)
-        except VoiceEngineError as failure:
-            self._not_taken(failure)
-            return None
-        self._lost = False
-        return waits
-
-    def _not_taken(self, failure: VoiceEngineError) -> None:
-        """Tell it once of a provider that is lost.
-
-        Raises:
-            Complaint: that is what the client is told.
-        """
-        if isinstance(failure, AudioError):
+        except AudioError as failure:
             raise Complaint(str(failure), "invalid_value", "audio") from None
-        if not isinstance(failure, (ConnectionError, SessionClosedError)):
-            raise failure
-        if not self._lost:
+        except (ConnectionError, SessionClosedError) as failure:
+            if self._lost:
+                return None
             self._lost = True
             raise Complaint(
                 f"The audio goes nowhere: {failure}", "provider_unavailable", kind="server_error"
             ) from None
+        self._lost = False
+        return waits
 
     async def _work(self, waits: Awaitable[None] | None) -> None:
         """For a provider that has to be waited for: one frame after the other. Ends when there is no more."""
