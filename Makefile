@@ -52,7 +52,8 @@ format: venv ## Rewrite the sources in the project's style
 lock: venv ## Resolve requirements/lock.txt anew; ARGS="--upgrade" takes the newest versions
 	$(BIN)/python -m pip install --quiet --upgrade --target .venv/uv uv==$(UV_VERSION)
 	.venv/uv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	    --extra demo --extra devices --extra gateway --extra otel --extra prices --extra webrtc --group dev \
+	    --extra anthropic --extra aws --extra azure-speech --extra demo --extra devices --extra gateway --extra google \
+	    --extra otel --extra prices --extra webrtc --group dev \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 	    --custom-compile-command "make lock" --output-file requirements/lock.txt $(ARGS)
 

@@ -24,7 +24,7 @@ from typer.testing import Result
 from voxengine.cli.emulate import emulate, read_responses
 from voxengine.cli.exits import ExitCode, InputProblem
 from voxengine.errors import ConfigurationError
-from voxengine.testing.emulators.catalogue import EMULATORS
+from voxengine.testing.emulators.catalogue import emulators
 from voxengine.testing.oracles import openai_realtime
 
 Run = Callable[..., Result]
@@ -169,7 +169,7 @@ async def test_faults_and_dialects(capsys):
         assert await process.stop() == ExitCode.OK
 
 
-@pytest.mark.parametrize("name", EMULATORS)
+@pytest.mark.parametrize("name", emulators())
 async def test_each_of_them_starts_and_stops(capsys, name):
     async with running(capsys, name) as process:
         (listening,) = await process.lines("listening")

@@ -29,7 +29,7 @@ from voxengine.events import (
 from voxengine.events.queue import HARD_FACTOR
 
 CHUNK = AudioOutputChunk(audio_data=bytes(4800))
-ONE_OF_EACH = [make_event(kind) for kind in EventType] + [make_event("emotion_detected", {"a": 1})]
+ONE_OF_EACH = [make_event(kind) for kind in EventType] + [make_event("mood_detected", {"a": 1})]
 
 
 def text(words: str) -> TextOutput:
@@ -74,12 +74,12 @@ FUNCTIONS = {"function_invoked", "function_completed", "function_failed", "funct
         ("*_lost", {"connection_lost"}),
         ("vad?speech?ended", {"vad_speech_ended"}),
         ("[rR]aw", {"raw"}),
-        ("emotion_detected", {"emotion_detected"}),
-        ("emotion_*", {"emotion_detected"}),
+        ("mood_detected", {"mood_detected"}),
+        ("mood_*", {"mood_detected"}),
         ("no_such_type", set()),
         ("*", ALL),
         (ProviderEvent, ALL),
-        (TypedEvent, ALL - {"emotion_detected"}),
+        (TypedEvent, ALL - {"mood_detected"}),
         ((EventType.RAW, "text_chunk", FunctionInvoked), {"raw", "text_chunk", "function_invoked"}),
         (["text_chunk", "text_*", "*"], ALL),
         ({"text_chunk"}, {"text_chunk"}),

@@ -36,6 +36,7 @@ async def a_spoken_conversation() -> list[Any]:
     call = Watched(
         mock_responses={"hello": "one two three four five six seven eight", "*": "yes"},
         realtime_factor=1.0,
+        emotions={"joy": 0.8, "calmness": 0.1},
     )
     async with call.engine as engine:
         await call.say("hello")

@@ -135,7 +135,7 @@ def test_what_is_kept_does_not_leak_into_other_events() -> None:
 
 
 def test_a_type_of_ones_own_is_a_plain_event() -> None:
-    event = make_event("emotion_detected", {"emotion": "joy"}, provider="mine")
+    event = make_event("mood_detected", {"emotion": "joy"}, provider="mine")
     assert type(event) is ProviderEvent
     assert event.data == {"emotion": "joy"}
     assert event.provider == "mine"
@@ -143,7 +143,7 @@ def test_a_type_of_ones_own_is_a_plain_event() -> None:
 
 def test_the_dict_given_is_not_held() -> None:
     data = {"emotion": "joy"}
-    event = make_event("emotion_detected", data)
+    event = make_event("mood_detected", data)
     data["emotion"] = "sorrow"
     assert event.data == {"emotion": "joy"}
 

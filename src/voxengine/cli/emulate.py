@@ -28,13 +28,13 @@ DEFAULT_KEY = "sk-emulated"
 
 def show_emulators(*, as_json: bool) -> None:
     """List the emulators."""
-    from voxengine.testing.emulators.catalogue import EMULATORS
+    from voxengine.testing.emulators.catalogue import emulators
 
     if as_json:
-        print(json.dumps({entry.name: entry.about for entry in EMULATORS.values()}))
+        print(json.dumps({entry.name: entry.about for entry in emulators().values()}))
         return
     table = Table("emulator", "of")
-    for entry in EMULATORS.values():
+    for entry in emulators().values():
         table.add_row(entry.name, entry.about)
     stdout().print(table)
 

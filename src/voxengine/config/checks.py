@@ -81,6 +81,9 @@ def _check_kinds(config: VoiceEngineConfig) -> None:
         given = getattr(config, name)
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{name} is a dict, not {type(given).__name__}")
+    words = config.vocabulary
+    if not isinstance(words, list) or not all(isinstance(w, str) and w.strip() for w in words):
+        raise ConfigurationError(f"vocabulary is a list of words and phrases, not {words!r}")
     for name in ("auto_response", "interruptions"):
         if not isinstance(getattr(config, name), bool):
             raise ConfigurationError(f"{name} is true or false, not {getattr(config, name)!r}")

@@ -39,6 +39,8 @@ class ProviderConfig(Mapping[str, Any]):
         transcription: bool | None = None,
         partials: bool | None = None,
         vad_events: bool | None = None,
+        vocabulary: list[str] | None = None,
+        emotion: bool | None = None,
         tools: list[dict[str, Any]] | None = None,
         metadata: Mapping[str, Any] | None = None,
         **options: Any,
@@ -70,6 +72,10 @@ class ProviderConfig(Mapping[str, Any]):
         self.partials = partials
         #: Whether the start and the end of the user's speech are wanted as events.
         self.vad_events = vad_events
+        #: Words and phrases that it should listen for: names, products, terms of a trade; see the capability.
+        self.vocabulary = vocabulary or None
+        #: Whether it is wanted how the user sounds; None is the provider's default.
+        self.emotion = emotion
         #: JSON schemas of the tools: name, description, parameters.
         self.tools = tools
         self.metadata: dict[str, Any] = dict(metadata or {})
@@ -149,6 +155,8 @@ PROVIDER_FIELDS = (
     "transcription",
     "partials",
     "vad_events",
+    "vocabulary",
+    "emotion",
     "tools",
     "metadata",
 )

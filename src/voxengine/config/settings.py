@@ -44,6 +44,8 @@ class VoiceEngineConfig:
     turn_detection: str | None = None
     #: Settings of it in OpenAI's names: threshold, prefix_padding_ms, silence_duration_ms, eagerness, idle_timeout_ms.
     turn_options: dict[str, Any] = field(default_factory=dict)
+    #: Words and phrases that the provider should listen for: names, products, terms of a trade.
+    vocabulary: list[str] = field(default_factory=list)
     #: Whether a turn of the user's is answered by itself; else only `create_response` asks for an answer.
     auto_response: bool = True
     #: Whether the user's speech cuts an answer short.
@@ -164,7 +166,7 @@ class VoiceEngineConfig:
         settings: dict[str, Any] = {name: getattr(self, name) for name in _SHARED}
         # Mode "fast" does not tell of speech, but the session has to know of it: who speaks, interrupts.
         hears = None if wants is None else True
-        settings.update(transcription=wants, partials=wants, vad_events=hears)
+        settings.update(transcription=wants, partials=wants, emotion=wants, vad_events=hears)
         settings.update(overrides)
         return ProviderConfig(**settings)
 
@@ -211,7 +213,9 @@ class VoiceEngineConfig:
 
 
 _SHARED = tuple(
-    n for n in PROVIDER_FIELDS if n not in ("transcription", "partials", "vad_events", "tools")
+    n
+    for n in PROVIDER_FIELDS
+    if n not in ("transcription", "partials", "emotion", "vad_events", "tools")
 )
 #: Settings that belong to one provider.
 OWN = ("provider", "api_key", "model", "voice", "metadata", "turn_detection", "turn_options")

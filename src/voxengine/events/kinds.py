@@ -31,6 +31,7 @@ class EventType(StrEnum):
     TRANSCRIPT_PARTIAL = "transcript_partial"
     TRANSCRIPT_COMPLETED = "transcript_completed"
     TRANSCRIPT_FAILED = "transcript_failed"
+    EMOTION_DETECTED = "emotion_detected"
 
     VAD_SPEECH_STARTED = "vad_speech_started"
     VAD_SPEECH_ENDED = "vad_speech_ended"

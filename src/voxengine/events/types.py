@@ -29,6 +29,7 @@ __all__ = [
     "ConversationInterrupted",
     "ConversationStarted",
     "ConversationUpdated",
+    "EmotionDetected",
     "ErrorGeneral",
     "FunctionCancelled",
     "FunctionCompleted",
@@ -290,6 +291,17 @@ class TranscriptCompleted(TypedEvent, frozen=True, kw_only=True):
     text: str = ""
     item_id: str | None = None
     language: str | None = None
+
+
+class EmotionDetected(TypedEvent, frozen=True, kw_only=True):
+    """How the user sounds, or what the words convey, in a turn or so far in it.
+
+    `scores`: from 0 to 1 by the vendor's own names of feelings, the strongest first. `item_id` is the user's item.
+    """
+
+    type: str = EventType.EMOTION_DETECTED
+    scores: dict[str, float] = {}
+    item_id: str | None = None
 
 
 class TranscriptFailed(TypedEvent, frozen=True, kw_only=True):

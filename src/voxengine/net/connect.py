@@ -37,6 +37,7 @@ async def connect_websocket(
     *,
     on_text: Callable[[memoryview], None],
     on_binary: Callable[[memoryview], None] | None = None,
+    on_open: Callable[[WebSocket], None] | None = None,
     on_closed: Callable[[Closed], None],
     on_dropped: Callable[[int, int], None] | None = None,
     headers: Mapping[str, str] | None = None,
@@ -64,6 +65,7 @@ async def connect_websocket(
         on_text: Given each text message, as a view of its UTF-8 (which is not checked). The view, and all that is cut
             from it, is valid only during the call.
         on_binary: Given each binary message in the same way. Without it, such messages are let go, and that is logged.
+        on_open: Given the connection as soon as it is open, before any message: what is sent in here goes out first.
         on_closed: Told exactly once how the connection ended.
         on_dropped: Told of audio that was dropped because the peer did not take it: the number of messages and the
             bytes of audio in them, at most four times a second.
@@ -126,7 +128,7 @@ async def connect_websocket(
         Attempt(address.shown, via.shown if via else None, provider, mask),
         SocketOpener(readable=not address.secure and not (via and via.secure)),
     )
-    listener = picows_side.Listener(websocket, on_text, on_binary, max_message)
+    listener = picows_side.Listener(websocket, on_text, on_binary, max_message, on_open)
     await opening.run(websocket, listener, subprotocols, timeout, options)
     _log.debug("%s: connected", address.shown)
     return websocket

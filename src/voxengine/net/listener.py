@@ -19,6 +19,7 @@ _log = logging.getLogger("voxengine.net")
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 
 OnMessage = Callable[[memoryview], None]
+OnOpen = Callable[[WebSocket], None]
 
 
 class Listener(WSListener):
@@ -31,6 +32,7 @@ class Listener(WSListener):
         "_max_message",
         "_message",
         "_on_binary",
+        "_on_open",
         "_on_text",
         "_pong",
         "_room",
@@ -42,9 +44,15 @@ class Listener(WSListener):
     )
 
     def __init__(
-        self, socket: WebSocket, on_text: OnMessage, on_binary: OnMessage | None, max_message: int
+        self,
+        socket: WebSocket,
+        on_text: OnMessage,
+        on_binary: OnMessage | None,
+        max_message: int,
+        on_open: OnOpen | None = None,
     ) -> None:
         self._socket = socket
+        self._on_open = on_open
         self._on_text = on_text
         self._on_binary = on_binary or self._skip_binary
         self._max_message = max_message
@@ -68,6 +76,13 @@ class Listener(WSListener):
         self._transport = transport
         self.heard_anything()  # what was heard so far does not count
         self._socket.opened(transport, self)
+        if self._on_open is None or not self._socket.is_open:
+            return
+        try:
+            self._on_open(self._socket)
+        except Exception:
+            self._socket.callback_failed("on_open")
+            self._socket.start_closing(1011, "internal error")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """A frame came. This is the hot path; the type is the dearest thing to ask a frame for."""

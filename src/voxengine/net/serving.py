@@ -104,7 +104,8 @@ def serve_websocket(
         on_closed,
         None,
     )
-    listener = _Listener(websocket, on_open, on_gone, on_text, on_binary, limits.max_message)
+    listener = _Listener(websocket, on_text, on_binary, limits.max_message, on_open)
+    listener.on_gone = on_gone
     answer = WSUpgradeResponse.create_101_response(extra_headers=dict(headers))
     protocol = WSProtocol(
         None,  # host, path, and whether it is the client's side
@@ -131,31 +132,11 @@ def serve_websocket(
 
 
 class _Listener(Listener):
-    """Tells of the opening and of the very end as well."""
+    """Tells of the very end as well."""
 
-    __slots__ = ("_on_gone", "_on_open")
+    __slots__ = ("on_gone",)
 
-    def __init__(
-        self,
-        socket: WebSocket,
-        on_open: Callable[[WebSocket], None],
-        on_gone: Callable[[], None],
-        on_text: OnMessage,
-        on_binary: OnMessage | None,
-        max_message: int,
-    ) -> None:
-        super().__init__(socket, on_text, on_binary, max_message)
-        self._on_open = on_open
-        self._on_gone = on_gone
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        """The handshake is done."""
-        super().on_ws_connected(transport)
-        try:
-            self._on_open(self._socket)
-        except Exception:
-            self._socket.callback_failed("on_open")
-            self._socket.start_closing(1011, "internal error")
+    on_gone: Callable[[], None]
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """A frame came. Its reserved bits belong to extensions, and none was agreed on (RFC 6455, section 5.2)."""
@@ -167,7 +148,7 @@ class _Listener(Listener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is closed."""
         super().on_ws_disconnected(transport)
-        self._on_gone()
+        self.on_gone()
 
 
 def _canonical(request: Request) -> bytes:

@@ -51,6 +51,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     #: It writes down what the user says, finally and while it is being said.
     input_transcription: bool = False
     partial_transcripts: bool = False
+    #: It listens for words and phrases that it is given (`ProviderConfig.vocabulary`).
+    vocabulary: bool = False
+    #: It tells how the user sounds (`EmotionDetected`), where `ProviderConfig.emotion` is not False.
+    emotion: bool = False
 
     #: A response can be called off by message.
     cancel: bool = False

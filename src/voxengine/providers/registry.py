@@ -6,15 +6,16 @@ A package offers a provider through the entry-point group `voxengine.providers`:
 from __future__ import annotations
 
 import difflib
-import importlib
 import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 
 from voxengine.config import ProviderConfig
 from voxengine.errors import ConfigurationError, UnknownProviderError, VoiceEngineError
 from voxengine.providers.base import BaseProvider
 from voxengine.providers.capabilities import Capabilities
+from voxengine.providers.manifest import load, vendors
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -32,18 +33,6 @@ ENTRY_POINT_GROUP = "voxengine.providers"
 
 #: A class of providers, or a function that makes one from its configuration.
 Factory: TypeAlias = "type[BaseProvider] | Callable[[ProviderConfig], BaseProvider]"
-
-# Named here, and not only as entry points, so that a checkout works without being installed.
-_BUILT_IN = {
-    "openai": "voxengine.providers.openai:OpenAIProvider",
-    "openai-live": "voxengine.providers.openai_live:OpenAILiveProvider",
-    "azure": "voxengine.providers.openai:AzureProvider",
-    "xai": "voxengine.providers.openai:XAIProvider",
-    "custom": "voxengine.providers.openai:CustomProvider",
-    "mock": "voxengine.providers.mock:MockProvider",
-    "local": "voxengine.providers.cascade.local:LocalProvider",
-    "cascade": "voxengine.providers.cascade:CascadeProvider",
-}
 
 _registered: dict[str, Factory] = {}
 _offered: dict[str, Any] | None = None
@@ -68,7 +57,7 @@ def unregister_provider(name: str) -> None:
 
 def list_providers() -> list[str]:
     """The names of all providers, sorted."""
-    return sorted({*_BUILT_IN, *_entry_points(), *_registered})
+    return sorted({*_built_in(), *_entry_points(), *_registered})
 
 
 def get_provider(name: str) -> Factory:
@@ -80,9 +69,8 @@ def get_provider(name: str) -> Factory:
     """
     if name in _registered:
         return _registered[name]
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(":")
-        factory: Factory = getattr(importlib.import_module(module), attribute)
+    if name in _built_in():
+        factory: Factory = load(_built_in()[name])
         return factory
     if name in _entry_points():
         return _load(_entry_points()[name])
@@ -145,6 +133,14 @@ def find_providers(*features: str) -> list[str]:
         ):
             found.append(name)
     return found
+
+
+@cache
+def _built_in() -> Mapping[str, str]:
+    # From the folders, and not only as entry points, so that a checkout works without being installed.
+    return {
+        name: place for vendor in vendors().values() for name, place in vendor.providers.items()
+    }
 
 
 def _check_factory(factory: Any, shown: str) -> None:

@@ -145,6 +145,9 @@ class Leg:
             raise error from failure
         self._up = converter_for(self.config.input_format, self.provider.get_audio_format())
         self._tell(ConnectionEstablished)
+        if self.config.vocabulary and not self.provider.capabilities.vocabulary:
+            words = f"provider {self.name!r} takes no words to listen for; vocabulary has no effect"
+            self._tell(SystemWarning, code="vocabulary_unused", message=words)
 
     async def _connect(
         self, history: Callable[[], Awaitable[Fitted]], settings: dict[str, Any]

@@ -11,6 +11,7 @@ HIDDEN: dict[str, frozenset[str]] = {
             EventType.TRANSCRIPT_PARTIAL,
             EventType.TRANSCRIPT_COMPLETED,
             EventType.TRANSCRIPT_FAILED,
+            EventType.EMOTION_DETECTED,
             EventType.VAD_SPEECH_STARTED,
             EventType.VAD_SPEECH_ENDED,
             EventType.CONVERSATION_UPDATED,

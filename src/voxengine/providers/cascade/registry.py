@@ -11,15 +11,14 @@ last `MAX_SHARED` of them are kept. One that falls out lives on for the sessions
 from __future__ import annotations
 
 import difflib
-import importlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 
-import msgspec
-
 from voxengine.errors import ConfigurationError
+from voxengine.providers.manifest import PartEntry, load, vendors
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -40,28 +39,7 @@ MAX_SHARED = 8
 Factory: TypeAlias = Callable[[str, Mapping[str, Any]], Any]
 
 
-class _Entry(msgspec.Struct, frozen=True):
-    #: A function, or "module:attribute" to be imported when it is first used.
-    factory: Any
-    shared: bool
-
-
-_CASCADE = "voxengine.providers.cascade"
-_FACTORIES = f"{_CASCADE}.factories"
-_BUILT_IN: dict[tuple[str, str], _Entry] = {
-    ("vad", "silero"): _Entry(f"{_FACTORIES}:silero", shared=True),
-    ("vad", "energy"): _Entry(f"{_FACTORIES}:energy", shared=False),
-    ("turn", "adaptive"): _Entry(f"{_FACTORIES}:adaptive", shared=False),
-    ("stt", "whisper"): _Entry(f"{_FACTORIES}:whisper", shared=True),
-    ("tts", "hibari"): _Entry(f"{_FACTORIES}:hibari", shared=True),
-    ("brain", "scripted"): _Entry(f"{_CASCADE}.brains.scripted:ScriptedBrain", shared=False),
-    ("brain", "openai-chat"): _Entry(
-        f"{_CASCADE}.brains.openai_chat:OpenAIChatBrain", shared=False
-    ),
-    ("brain", "smollm2"): _Entry(f"{_CASCADE}.brains.smollm2:SmolLM2Brain", shared=True),
-}
-
-_registered: dict[tuple[str, str], _Entry] = {}
+_registered: dict[tuple[str, str], PartEntry] = {}
 _offered: dict[str, Any] | None = None
 _shared: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
 _lock = threading.RLock()
@@ -83,7 +61,7 @@ def register_part(kind: str, name: str, factory: Factory | str, *, shared: bool 
             f"the factory of {kind} {name!r} is a function or 'module:attribute', not {factory!r}"
         )
     with _lock:
-        _registered[kind, name] = _Entry(factory, shared)
+        _registered[kind, name] = PartEntry(factory, shared)
         _drop_shared(kind, name)
 
 
@@ -101,7 +79,7 @@ def list_parts(kind: str) -> list[str]:
         ConfigurationError: the kind is unknown.
     """
     _check_kind(kind)
-    names = {name for known, name in (*_BUILT_IN, *_registered) if known == kind}
+    names = {name for known, name in (*_built_in(), *_registered) if known == kind}
     names |= {point.partition(".")[2] for point in _entry_points() if point.startswith(f"{kind}.")}
     return sorted(names)
 
@@ -130,6 +108,16 @@ def create_part(kind: str, spec: str, options: Mapping[str, Any] | None = None) 
         return _shared[key]
 
 
+@cache
+def _built_in() -> Mapping[tuple[str, str], PartEntry]:
+    found: dict[tuple[str, str], PartEntry] = {}
+    for vendor in vendors().values():
+        for spec, entry in vendor.parts.items():
+            kind, _, name = spec.partition(".")
+            found[kind, name] = entry
+    return found
+
+
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
         raise ConfigurationError(
@@ -137,25 +125,22 @@ def _check_kind(kind: str) -> None:
         )
 
 
-def _entry(kind: str, name: str) -> _Entry:
-    entry = _registered.get((kind, name)) or _BUILT_IN.get((kind, name))
+def _entry(kind: str, name: str) -> PartEntry:
+    entry = _registered.get((kind, name)) or _built_in().get((kind, name))
     if entry is not None:
         return entry
     point = _entry_points().get(f"{kind}.{name}")
     if point is not None:
-        return _Entry(point.load(), shared=False)
+        return PartEntry(point.load(), shared=False)
     known = list_parts(kind)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ConfigurationError(f"no {kind} is called {name!r}; available: {', '.join(known)}.{hint}")
 
 
-def _factory(entry: _Entry) -> Factory:
+def _factory(entry: PartEntry) -> Factory:
     factory: Any = entry.factory
-    if isinstance(factory, str):
-        module, _, attribute = factory.partition(":")
-        factory = getattr(importlib.import_module(module), attribute)
-    made: Factory = factory
+    made: Factory = load(factory) if isinstance(factory, str) else factory
     return made
 
 

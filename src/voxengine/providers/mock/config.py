@@ -48,6 +48,7 @@ MOCK_CAPABILITIES = Capabilities(
     turn_options=("threshold", "prefix_padding_ms", "silence_duration_ms"),
     input_transcription=True,
     partial_transcripts=True,
+    emotion=True,
     cancel=True,
     truncate=True,
     commit=True,
@@ -93,6 +94,8 @@ class MockSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     greeting: str = "Hello. How can I help?"
     #: What it understands of speech that carries no words of ours, turn by turn in rotation; None fails to transcribe.
     transcripts: Any = ()
+    #: How the user sounds, turn by turn in rotation: scores by name.
+    emotions: Any = ()
     #: A number is the time to the first words; see `Latency` for a dict.
     latency_ms: Any = None
     #: Latencies as a vendor has them, where `latency_ms` says nothing.

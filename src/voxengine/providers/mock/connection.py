@@ -42,7 +42,7 @@ from voxengine.providers.mock.faults import (
 from voxengine.providers.mock.listening import Listener
 from voxengine.providers.mock.memory import Entry, Memory
 from voxengine.providers.mock.script import Responses, Script
-from voxengine.providers.mock.vendor import Ids, Vendor
+from voxengine.providers.mock.service import Ids, Vendor
 from voxengine.providers.mock.wire import Wire
 
 __all__ = ["FATAL", "MockCall", "MockConnection", "error_of"]

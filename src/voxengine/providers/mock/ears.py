@@ -100,6 +100,11 @@ class Ears:
         return self.format.duration_ms(len(self._buffer) + len(self._rest))
 
     @property
+    def so_far(self) -> bytes:
+        """The audio that is not yet a turn, in whole frames."""
+        return bytes(self._buffer)
+
+    @property
     def speaking(self) -> bool:
         """Whether somebody is speaking."""
         return self._speaking

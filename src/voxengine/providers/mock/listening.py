@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from voxengine import events as ev
@@ -12,7 +13,7 @@ from voxengine.config import ProviderConfig
 from voxengine.providers.mock.config import MockSettings, answers_on_request, speaks_on
 from voxengine.providers.mock.ears import Began, Ears, Paused, Speaking, TurnOver
 from voxengine.providers.mock.memory import Entry
-from voxengine.providers.mock.vendor import Vendor
+from voxengine.providers.mock.service import Vendor
 from voxengine.providers.mock.wire import Wire
 from voxengine.providers.mock.words import WordsSoFar
 
@@ -43,6 +44,8 @@ class Listener:
         self._shown = ""
         self._words = WordsSoFar(format)
         self._turns = 0
+        #: Turns so far.
+        self._heard = 0
         #: Whether any audio came at all.
         self.heard_any = False
 
@@ -165,6 +168,12 @@ class Listener:
         entry = Entry(id=item_id, role="user", text=text or "")
         entry.audio_ms = self._ears.format.duration_ms(len(audio))
         self._vendor.memory.add(entry)
+        emotions = self._settings.emotions
+        if emotions and self._wants("emotion"):
+            rotation = (emotions,) if isinstance(emotions, Mapping) else emotions
+            scores = dict(rotation[self._heard % len(rotation)])
+            self._wire.send(ev.EmotionDetected, scores=scores, item_id=item_id)
+        self._heard += 1
         if self._wants("transcription"):
             delay = self._settings.transcript_delay_ms / 1000
             if delay:

@@ -29,7 +29,7 @@ from voxengine.providers.mock.script import Reply
 from voxengine.providers.mock.wire import Wire
 
 if TYPE_CHECKING:
-    from voxengine.providers.mock.vendor import Ids
+    from voxengine.providers.mock.service import Ids
 
 __all__ = ["Player", "Response"]
 

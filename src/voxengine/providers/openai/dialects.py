@@ -54,6 +54,7 @@ _GA = Capabilities(
     ),
     input_transcription=True,
     partial_transcripts=True,
+    vocabulary=True,
     cancel=True,
     cancel_requested=True,
     truncate=True,

@@ -47,6 +47,8 @@ _TURN_OPTIONS: dict[str, dict[str, Any]] = {
 #: Parts of a session that are replaced as a whole, never in part.
 _WHOLE = frozenset({"tool_choice", "format", "voice", "prompt", "tracing", "truncation"})
 #: Parts of which it is not known whether they are taken whole or field by field.
+#: Models that take words to listen for as a text, where the others have a list for them.
+_PROMPTED = ("whisper-", "gpt-4o-")
 _RESTATED = frozenset({"turn_detection", "transcription", "noise_reduction"})
 #: What takes back a setting that is not wanted any more (`RealtimeSessionCreateRequest`); null takes back the others.
 _TAKEN_BACK: dict[str, Any] = {
@@ -341,6 +343,10 @@ def _transcription(dialect: Dialect, config: ProviderConfig) -> dict[str, Any] |
     model = config.option("transcription_model") or dialect.transcription_model
     if model is not None:
         wanted.setdefault("model", model)
+    if config.vocabulary and str(wanted.get("model", "")).startswith(_PROMPTED):
+        wanted.setdefault("prompt", ", ".join(config.vocabulary))
+    elif config.vocabulary:
+        wanted.setdefault("keywords", list(config.vocabulary))
     if config.language:
         # ISO 639-1: the region is of no interest.
         wanted.setdefault("language", config.language.replace("_", "-").partition("-")[0])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from voxengine.providers.manifest import load
 from voxengine.testing.conformance.scenario import Scenario, scripted_answers
+from voxengine.testing.emulators.catalogue import emulators
 from voxengine.testing.oracles.judge import Judge
 
-__all__ = ["EmulatedVendor", "emulated", "has_emulator"]
+__all__ = ["EmulatedVendor", "emulated", "has_emulator", "usual_scenario"]
 
 
 class EmulatedVendor:
@@ -40,49 +41,29 @@ class EmulatedVendor:
 
 def emulated(name: str) -> Scenario | None:
     """The scenario of a provider that has an emulator; None: it has none."""
-    make = _SCENARIOS.get(name)
-    return make(name) if make is not None else None
+    entry = emulators().get(name)
+    if entry is None or not entry.judge:
+        return None
+    make = load(entry.scenario) if entry.scenario else usual_scenario
+    scenario: Scenario = make(name)
+    return scenario
 
 
 def has_emulator(name: str) -> bool:
     """Whether the provider has an emulator, and the types that judge it are installed."""
-    return name in _SCENARIOS and importlib.util.find_spec("openai") is not None
+    entry = emulators().get(name)
+    return entry is not None and bool(entry.judge) and entry.ready
 
 
-def _openai_family(name: str) -> Scenario:
+def usual_scenario(name: str, **changes: Any) -> Scenario:
+    """The general scenario against the emulator of this name; `changes` are fields of it that differ."""
     from voxengine.testing.conformance.case import SECRET
-    from voxengine.testing.emulators.openai import OpenAIEmulator
-    from voxengine.testing.oracles.openai_realtime import XAI_EXCEPTIONS, realtime_judge
 
-    judge = realtime_judge(XAI_EXCEPTIONS if name == "xai" else None)
-    answers = scripted_answers()
-
-    def start(judge: Judge) -> Any:
-        return OpenAIEmulator(dialect=name, responses=answers, key=SECRET, judge=judge)
-
-    return Scenario(
-        vendor=EmulatedVendor(judge, start),
-        own_words=(
-            {"type": "conversation.item.retrieve", "item_id": "item_of_nobody"},
-            {"type": "output_audio_buffer.clear"},
-        ),
-    )
-
-
-def _openai_live(_: str) -> Scenario:
-    from voxengine.testing.emulators.openai_live import LiveEmulator
-    from voxengine.testing.oracles.openai_live import live_judge
-
-    speech = "go forward ten meters"
-    answers = {speech: "Yes " * 40}
+    entry = emulators()[name]
+    make = load(entry.make)
+    answers = changes.pop("answers", None) or scripted_answers()
 
     def start(judge: Judge) -> Any:
-        return LiveEmulator(answers, judge=judge)
+        return make(responses=answers, key=SECRET, judge=judge)
 
-    return Scenario(vendor=EmulatedVendor(live_judge(), start), speech=speech)
-
-
-_SCENARIOS: dict[str, Callable[[str], Scenario]] = {
-    **dict.fromkeys(("openai", "azure", "xai", "custom"), _openai_family),
-    "openai-live": _openai_live,
-}
+    return Scenario(vendor=EmulatedVendor(load(entry.judge)(), start), **changes)

@@ -1,53 +1,66 @@
-"""The emulators by name, for those who start one by its name."""
+"""The emulators by name, found by looking: each folder here with a file `entry.py` says what it emulates.
+
+That file holds `ENTRIES`, a tuple of `Entry`, and imports nothing but this; it is read by itself, without the package
+around it, so that looking up a name needs none of the vendors' types.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from voxengine.errors import ConfigurationError
+from voxengine.providers.manifest import load, read_manifests
 
-__all__ = ["EMULATORS", "Entry", "make_emulator"]
+__all__ = ["Entry", "emulators", "make_emulator"]
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One emulator. `name` is also that of the provider that speaks to it."""
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One emulator.
 
+    What is named as "module:attribute" is imported when it is first used.
+    """
+
+    #: That of the provider that speaks to it, too, or of a part: "openai", "stt.deepgram".
     name: str
+    #: What it emulates, in a few words.
     about: str
-    #: Makes it of: responses, faults, key, speech, host, port, on_event.
-    make: Callable[..., Any]
+    #: Makes it of: responses, faults, key, speech, host, port, on_event. "module:attribute".
+    make: str
+    #: By what its messages are judged: "the types of the openai package", "documented shape".
+    judged_by: str
+    #: The module without which they cannot be judged; "" where it is always there.
+    needs: str = ""
+    #: Makes the judge of its messages, without arguments; "" for a part, which is not checked by the suite.
+    judge: str = ""
+    #: Makes the `Scenario` in which the provider is checked against it, of the provider's name; "" is the usual one.
+    scenario: str = ""
+    #: Makes the `Stand` that puts the provider behind the gateway, of its name; "" is the usual one.
+    stand: str = ""
+    #: Names of official clients of the vendor that hold conversations with it in the tests.
+    clients: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether what its messages are judged by is installed."""
+        if not self.needs:
+            return True
+        try:
+            return importlib.util.find_spec(self.needs) is not None
+        except ModuleNotFoundError:  # not even the package that it is in
+            return False
 
 
-def _openai(name: str) -> Callable[..., Any]:
-    def make(**settings: Any) -> Any:
-        from voxengine.testing.emulators.openai import OpenAIEmulator
-
-        return OpenAIEmulator(name, **settings)
-
-    return make
-
-
-def _live(*, on_event: Any, **settings: Any) -> Any:
-    # Nothing is told of single turns: this protocol has none.
-    from voxengine.testing.emulators.openai_live import LiveEmulator
-
-    return LiveEmulator(**settings)
-
-
-#: All emulators that there are.
-EMULATORS: Mapping[str, Entry] = {
-    entry.name: entry
-    for entry in (
-        Entry("openai", "OpenAI Realtime", _openai("openai")),
-        Entry("azure", "Azure OpenAI Realtime", _openai("azure")),
-        Entry("xai", "xAI Grok Voice", _openai("xai")),
-        Entry("custom", "an OpenAI-compatible endpoint", _openai("custom")),
-        Entry("openai-live", "OpenAI Live", _live),
-    )
-}
+@cache
+def emulators() -> Mapping[str, Entry]:
+    """All emulators that there are, by name."""
+    found = read_manifests(Path(__file__).parent, "voxengine.testing.emulators", "entry", "ENTRIES")
+    return {entry.name: entry for entries in found.values() for entry in entries}
 
 
 def make_emulator(name: str, **settings: Any) -> Any:
@@ -57,7 +70,10 @@ def make_emulator(name: str, **settings: Any) -> Any:
         ConfigurationError: there is none, or a setting does not do.
         MissingDependencyError: something that it needs is not installed.
     """
-    entry = EMULATORS.get(name)
+    entry = emulators().get(name)
     if entry is None:
-        raise ConfigurationError(f"there is no emulator {name!r}; there are {', '.join(EMULATORS)}")
-    return entry.make(**settings)
+        raise ConfigurationError(
+            f"there is no emulator {name!r}; there are {', '.join(emulators())}"
+        )
+    make: Callable[..., Any] = load(entry.make)
+    return make(**settings)

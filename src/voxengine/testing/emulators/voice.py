@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.resample import Converter
-from voxengine.audio.signal import MS_PER_WORD, speak, understand
+from voxengine.audio.signal import MS_PER_WORD, SpokenWord, speak, timeline, understand
 from voxengine.errors import ConfigurationError
 
 __all__ = ["LocalVoice", "SignalVoice", "Voice", "voice_of"]
@@ -42,6 +42,10 @@ class SignalVoice:
     async def say(self, text: str, format: AudioFormat, *, speed: float = 1.0) -> bytes:
         """`text` as synthetic speech."""
         return speak(text, format, ms_per_word=self._ms_per_word / speed)
+
+    def timeline(self, text: str, *, speed: float = 1.0) -> list[SpokenWord]:
+        """Where `say` says each word."""
+        return timeline(text, ms_per_word=self._ms_per_word / speed)
 
 
 class LocalVoice:

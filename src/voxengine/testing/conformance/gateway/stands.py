@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -10,12 +9,23 @@ from typing import Any, Protocol
 import msgspec
 
 from voxengine.engine import VoiceEngine
+from voxengine.providers.manifest import load
 from voxengine.testing.conformance.case import SECRET
 from voxengine.testing.conformance.checks import expect
 from voxengine.testing.conformance.scenario import Scenario, scenario_for, scripted_answers
+from voxengine.testing.emulators.catalogue import emulators
 from voxengine.testing.oracles.judge import Judge
 
-__all__ = ["KEY_VARIABLE", "Stand", "Told", "stand_for"]
+__all__ = [
+    "KEY_VARIABLE",
+    "Stand",
+    "Told",
+    "answers",
+    "line",
+    "said_well",
+    "stand_for",
+    "usual_stand",
+]
 
 #: The environment variable from which the gateway takes the key of the vendor's stand-in.
 KEY_VARIABLE = "VOXENGINE_CONFORMANCE_KEY"
@@ -23,7 +33,6 @@ KEY_VARIABLE = "VOXENGINE_CONFORMANCE_KEY"
 #: What a scripted model says if it is told just that for one response, and what it then says.
 ORDER = "Say the name of a fruit."
 FRUIT = "Pineapple"
-_TASK = "what is the weather"
 
 
 class Told(Protocol):
@@ -60,12 +69,13 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
 def stand_for(name: str) -> Stand:
     """How this provider is put behind the gateway. One without a stand-in is reached as it is configured."""
     if name == "mock":
-        metadata = {"mock_responses": _answers()}
+        metadata = {"mock_responses": answers()}
         return Stand(name=name, scenario=scenario_for(name), start=_just(metadata), told=_Mock)
-    if name in ("openai", "azure", "xai", "custom"):
-        return Stand(name=name, scenario=scenario_for(name), start=_openai(name), told=_OpenAI)
-    if name == "openai-live":
-        return Stand(name=name, scenario=_live_scenario(), start=_live, told=_Live)
+    entry = emulators().get(name)
+    if entry is not None and entry.judge:
+        make = load(entry.stand) if entry.stand else usual_stand
+        stand: Stand = make(name)
+        return stand
     local = name in ("local", "cascade")
     # Of what it says, the end comes when it has been said: a story takes its time.
     patient = msgspec.structs.replace(scenario_for(name), patience=60.0)
@@ -78,7 +88,23 @@ def stand_for(name: str) -> Stand:
     )
 
 
-def _answers() -> dict[str, Any]:
+def usual_stand(name: str, **changes: Any) -> Stand:
+    """A provider that is connected to its emulator; `changes` are fields of it that differ."""
+    entry = emulators()[name]
+
+    @asynccontextmanager
+    async def start() -> AsyncIterator[tuple[dict[str, Any], Any]]:
+        judge: Judge = load(entry.judge)()
+        async with load(entry.make)(responses=answers(), key=SECRET, judge=judge) as emulator:
+            yield emulator.metadata, emulator
+            said_well(judge)
+
+    values = {"scenario": scenario_for(name), "start": start, "told": _Emulated, **changes}
+    return Stand(name=name, **values)
+
+
+def answers() -> dict[str, Any]:
+    """What the scripted model says behind the gateway."""
     return {**scripted_answers(), ORDER: FRUIT}
 
 
@@ -90,40 +116,7 @@ def _just(metadata: dict[str, Any]) -> Callable[[], Any]:
     return start
 
 
-def _openai(name: str) -> Callable[[], Any]:
-    @asynccontextmanager
-    async def start() -> AsyncIterator[tuple[dict[str, Any], Any]]:
-        from voxengine.testing.emulators.openai import OpenAIEmulator
-
-        async with OpenAIEmulator(dialect=name, responses=_answers(), key=SECRET) as emulator:
-            yield emulator.metadata, emulator
-            _said_well(emulator.judge)
-
-    return start
-
-
-def _live_scenario() -> Scenario:
-    delegate = {
-        "name": "delegate",
-        "description": "Do what the user has asked for.",
-        "parameters": {"type": "object", "properties": {"task": {"type": "string"}}},
-    }
-    return msgspec.structs.replace(scenario_for("openai-live"), tool=_TASK, tools=[delegate])
-
-
-@asynccontextmanager
-async def _live() -> AsyncIterator[tuple[dict[str, Any], Any]]:
-    from voxengine.testing.emulators.openai_live import LiveEmulator
-
-    task = {"tool": {"name": "delegate", "arguments": {}}, "then": "It is so: {output}"}
-    scenario = scenario_for("openai-live")
-    answers = {str(scenario.speech): "Yes " * 40, _TASK: task}
-    async with LiveEmulator(answers, key=SECRET) as emulator:
-        yield emulator.metadata, emulator
-        _said_well(emulator.judge)
-
-
-def _said_well(judge: Judge | None) -> None:
+def said_well(judge: Judge | None) -> None:
     """Fail if the gateway has told the vendor what is not as its types have it."""
     wrong = [words for words in judge.violations if words.startswith("client ")] if judge else ()
     expect(not wrong, f"the vendor was told what is invalid: {wrong[:1]}")
@@ -137,7 +130,7 @@ class _Mock:
         self._provider: Any = engine.provider
 
     def memory(self) -> list[str]:
-        return [_line(msgspec.to_builtins(entry)) for entry in self._provider.memory.entries]
+        return [line(msgspec.to_builtins(entry)) for entry in self._provider.memory.entries]
 
     def instructions(self) -> str:
         return str(self._provider.config.instructions or "")
@@ -147,33 +140,21 @@ class _Mock:
         return voice
 
 
-class _OpenAI:
+class _Emulated:
+    """The model of an emulator, of the session that was opened last."""
+
     def __init__(self, emulator: Any, _: VoiceEngine) -> None:
-        self._session = emulator.sessions[0]
+        self._model: Any = emulator.session.model
 
     def memory(self) -> list[str]:
-        return [_line({**item.value, "text": item.words}) for item in self._session.items]
+        return [f"{role}: {text}" for role, text in self._model.memory]
 
     def instructions(self) -> str:
-        return str(self._session.settings.values["instructions"])
+        return str(self._model.instructions or "")
 
     def voice(self) -> str | None:
-        return str(self._session.settings.output["voice"])
-
-
-class _Live:
-    def __init__(self, emulator: Any, _: VoiceEngine) -> None:
-        self._session = emulator.sessions[-1]
-
-    def memory(self) -> list[str]:
-        given = [json.dumps(self._session.config)]
-        return [*given, *(content for _, content in self._session.context)]
-
-    def instructions(self) -> str:
-        return json.dumps(self._session.config)
-
-    def voice(self) -> str | None:
-        return json.dumps(self._session.config)
+        voice: str | None = self._model.voice_name
+        return voice
 
 
 class _Cascade:
@@ -194,6 +175,7 @@ class _Cascade:
         return chosen or next(iter(self._provider.capabilities.voices), None)
 
 
-def _line(item: dict[str, Any]) -> str:
+def line(item: dict[str, Any]) -> str:
+    """All words of an item."""
     parts = (item.get(name) for name in ("text", "name", "arguments", "output"))
     return " ".join(str(part) for part in parts if part)

@@ -23,6 +23,7 @@ from voxengine.testing.emulators.openai.responder import Pace
 from voxengine.testing.emulators.openai.session import Session, World
 from voxengine.testing.emulators.openai.settings import Settings
 from voxengine.testing.emulators.server import Accept, EmulatorServer
+from voxengine.testing.emulators.verdict import MAX_VIOLATIONS, EmulatorFailed
 from voxengine.testing.emulators.voice import LocalVoice, Voice, voice_of
 
 if TYPE_CHECKING:
@@ -32,20 +33,9 @@ __all__ = ["EmulatorFailed", "OpenAIEmulator"]
 
 #: Sessions that are remembered; the oldest that are over go first.
 MAX_SESSIONS = 1000
-#: Kept of what was wrong.
-MAX_VIOLATIONS = 100
 _KINDS = ("bearer", "header", "query", "none")
 #: Told of a session, and the event that it sends.
 Watch: TypeAlias = "Callable[[Session, dict[str, Any] | None], None]"
-
-
-class EmulatorFailed(AssertionError):
-    """The emulator broke its vendor's protocol, or failed. `violations` say how."""
-
-    def __init__(self, violations: Sequence[str]) -> None:
-        self.violations = list(violations)
-        lines = "\n".join(f"  {violation}" for violation in violations)
-        super().__init__(f"the emulator was not true to its vendor:\n{lines}")
 
 
 class OpenAIEmulator:
