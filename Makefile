@@ -25,7 +25,7 @@ node: venv ## Install OpenAI's clients for JavaScript, which some tests need, in
 
 test: venv node ## Run the tests; ARGS="-k name" picks some; installs Debian's Chromium if it may
 	@$(PYTHON) tools/system_packages.py chromium
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadfile)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist worksteal)
 
 bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 	@$(BIN)/python -m bench --out out/bench.json $(ARGS)

@@ -48,7 +48,8 @@ def error_of(
 
     Args:
         code: "auth", "rate_limit", "quota", "session_expired", "server", ..., or the vendor's own word.
-        words: what the vendor says; the provider's name is put before it.
+        words: what the vendor says.
+        provider: its name, which is put before that.
         refused: what we sent was wrong, whatever the code.
         retry_after: seconds, of "rate_limit" and "quota".
     """

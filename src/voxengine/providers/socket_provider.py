@@ -80,6 +80,8 @@ class SocketProvider(BaseProvider):
     takes_audio = True
     #: The vendor's close codes for which there is a word of ours.
     close_codes: ClassVar[Mapping[int, str]] = {}
+    #: The name it is registered under, where the class is not called by it.
+    provider_name: ClassVar[str] = ""
     #: Seconds for everything until the session stands (the option `connect_timeout` goes before), and for the goodbye.
     start_budget: ClassVar[float] = 10.0
     goodbye_budget: ClassVar[float] = 2.0
@@ -88,8 +90,8 @@ class SocketProvider(BaseProvider):
 
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
+        self.name = self.provider_name or self.name
         self.check()
-        self._given = self.get_audio_format()
         self._socket: WebSocket | None = None
         #: The same while audio may be sent over it.
         self._ear: WebSocket | None = None
@@ -102,6 +104,8 @@ class SocketProvider(BaseProvider):
         self.resuming: str | None = None
         #: The code of an error after which the vendor closes.
         self._told_code: str | None = None
+        #: How it was lost, after it stood.
+        self._loss: ConnectionError | None = None
         self._mask = Mask((), {}, ())
         self._sent_bytes = 0
         self._closing = False
@@ -183,7 +187,7 @@ class SocketProvider(BaseProvider):
     @property
     def sent_ms(self) -> float:
         """Milliseconds of audio that were sent; what was dropped does not count."""
-        return self._given.duration_ms(self._sent_bytes)
+        return self.get_audio_format().duration_ms(self._sent_bytes)
 
     def masked(self, text: str) -> str:
         """The vendor's words without our keys."""
@@ -196,7 +200,7 @@ class SocketProvider(BaseProvider):
             ConnectionError: the session does not stand yet ("not_connected"), or no longer ("closed").
         """
         if self._socket is None or not self.at_work:
-            fresh = self._ear is None and not self._closing and self.state != ConnectionState.ERROR
+            fresh = self._loss is None and not self._closing
             raise ConnectionError(
                 f"provider {self.name!r} is not connected",
                 provider=self.name,
@@ -236,7 +240,7 @@ class SocketProvider(BaseProvider):
         self.emit(
             ev.ErrorGeneral(
                 exception=failure,
-                error=str(failure),
+                error=str(failure).removeprefix(f"{self.name}: "),
                 code=failure.code,
                 recoverable=not fatal if recoverable is None else recoverable,
                 **self.meta(),
@@ -303,7 +307,7 @@ class SocketProvider(BaseProvider):
         self.emit(
             ev.AudioDropped(
                 direction="input",
-                audio_ms=self._given.duration_ms(n_bytes),
+                audio_ms=self.get_audio_format().duration_ms(n_bytes),
                 chunks=messages,
                 reason="the connection takes less than is sent; the oldest was dropped",
                 **self.meta(),
@@ -334,7 +338,7 @@ class SocketProvider(BaseProvider):
         try:
             await opening
             if not self.is_connected:  # it was lost, or closed, as soon as it was there
-                raise self._gone("closed", "it was closed at once", retryable=True)
+                raise self._loss or self._gone("closed", "at once", retryable=True)
         except asyncio.CancelledError:
             await self._drop_socket()
             self._check_not_closing()
@@ -361,8 +365,8 @@ class SocketProvider(BaseProvider):
         except (AuthenticationError, RateLimitError, SessionClosedError):
             raise
         except ProviderError as failure:
-            in_vain = failure.code in failures.NETWORK or self._socket is None
-            if self.resuming is None or in_vain or self._closing:
+            lost = self._socket is None and failure.code == "closed"
+            if self.resuming is None or lost or failure.code in failures.NETWORK:
                 raise
             # It is not known there any more: a new conversation, which is told the old one.
             logger.info("%s: not resumed (%s)", self.name, failure.code)
@@ -538,9 +542,11 @@ class SocketProvider(BaseProvider):
     ) -> None:
         """The session has ended without our asking. Only the first end is told."""
         words = self.masked(words)
-        self.refuse(self._gone(code, words, retryable))
+        loss = self._gone(code, words, retryable)
+        self.refuse(loss)
         if not self.at_work:
             return
+        self._loss = loss
         self.end_response(code)
         self._ear = None
         self.emit(

@@ -8,6 +8,7 @@ does the clock go on where the audio stopped.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,10 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.audio.resample import Converter
 from voxengine.errors import MessageError, ProviderError
 from voxengine.providers.cascade.listener import Listener
-from voxengine.providers.cascade.parts import INPUT_RATE, Transcription, TurnDetector, VADStream
+from voxengine.providers.cascade.parts import INPUT_RATE, TurnDetector, VADStream
 from voxengine.providers.cascade.segmenter import Change, Segmenter
 from voxengine.providers.cascade.settings import CascadeSettings
-from voxengine.providers.cascade.utterance import Transcribe, Utterance
+from voxengine.providers.cascade.turn import Turn
 from voxengine.providers.cascade.watch import as_provider_error
 
 if TYPE_CHECKING:
@@ -32,16 +33,14 @@ _TAIL_MS = 600.0
 _REJOIN_MS = 2000.0
 #: A large chunk is worked on in pieces of so many ms (about 4 ms of work each), between which the loop may run.
 _SLICE_MS = 1000
-#: Partial decodes take no more than one part in so many of the time: one that is running slows the final one down.
-_PARTIAL_SHARE = 4
 #: Stretches of a turn that may wait for the recogniser before the sender has to wait.
 _MAX_WAITING = 4
 #: The longest that a sender of large chunks is waited for before it counts as stalled. In ms.
 _MAX_STALL_MS = 1000.0
 
 
-class Hearing:
-    """The ears of one session.
+class Hearing(ABC):
+    """The ears of one session: what is the same for a recogniser that is called and one that is kept open.
 
     Args:
         format: what `feed` takes.
@@ -57,7 +56,6 @@ class Hearing:
         format: AudioFormat,
         vad: VADStream,
         detector: TurnDetector,
-        transcribe: Transcribe,
         settings: CascadeSettings,
         new_id: Callable[[], str],
         partials: bool,
@@ -76,7 +74,6 @@ class Hearing:
             preroll_ms=settings.preroll_ms + max(settings.min_speech_ms, settings.barge_in_ms),
         )
         self._detector = detector
-        self._transcribe = transcribe
         self._settings = settings
         self._new_id = new_id
         self._clock = asyncio.get_running_loop().time
@@ -85,12 +82,9 @@ class Hearing:
         #: Frames since the last one that went into a turn.
         self._missed = 0
         #: The turn that is being said, or was said last.
-        self._turn: Utterance | None = None
+        self._turn: Turn | None = None
         #: Committed turns whose words are not there yet.
-        self._finishing: set[Utterance] = set()
-        self._partial_at = 0
-        #: How long the last partial decode took, in ms.
-        self._partial_took = 0.0
+        self._finishing: set[Turn] = set()
         self._fed = False
         self._heard_at = self._clock()
         self._stall_ms = settings.stall_ms
@@ -98,8 +92,7 @@ class Hearing:
         self._silence: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        #: Seconds of audio taken.
-        self.seconds = 0.0
+        self._seconds = 0.0
 
     def configure(self, options: Mapping[str, Any]) -> None:
         """Find turns with these settings, of OpenAI's turn detection, from here on."""
@@ -109,6 +102,18 @@ class Hearing:
         self._segmenter.configure(
             start=settings.vad_start, end=settings.vad_end, preroll_ms=settings.preroll_ms
         )
+
+    async def open(self) -> None:
+        """Get ready to hear.
+
+        Raises:
+            ProviderError: the recogniser cannot be had.
+        """
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio that the recogniser was given."""
+        return self._seconds
 
     # -- audio in
 
@@ -130,7 +135,7 @@ class Hearing:
                 self._take(self._converter.process(piece))
                 if self._turn is not None:
                     await self._turn.catch_up(_MAX_WAITING)
-            self.seconds += self._format.duration_ms(len(audio)) / 1000
+            self._seconds += self._format.duration_ms(len(audio)) / 1000
 
     def _stall_for(self, chunk_ms: float) -> float:
         # Who sends half a second at a time is silent for half a second in between.
@@ -164,6 +169,7 @@ class Hearing:
     def _frame(self, frame: Samples) -> None:
         segmenter = self._segmenter
         self._missed += 1
+        self._pass_on(frame)
         change = segmenter.push(frame, self._listener.min_speech_ms())
         if change is Change.STARTED:
             self._started()
@@ -180,9 +186,15 @@ class Hearing:
         if change is Change.ENDED:
             self._ended()
         elif segmenter.speaking:
-            self._want_partial(turn)
+            self._goes_on(turn)
         else:
             self._check()
+
+    def _pass_on(self, frame: Samples) -> None:
+        """Each frame comes by here before it is known whether there is speech in it."""
+
+    def _goes_on(self, turn: Turn) -> None:
+        """The user speaks, and another frame of that has come."""
 
     # -- what happens to a turn
 
@@ -203,35 +215,37 @@ class Hearing:
         frames = segmenter.take_preroll()
         turn.add(frames[-self._missed :], segmenter.probability)
         self._missed = 0
-        self._partial_at = segmenter.position
+        self._speaks(turn)
         self._listener.speech_started(turn, onset_ms)
 
-    def _belongs_to(self, turn: Utterance, onset_ms: float, pause_ms: float) -> bool:
+    def _speaks(self, turn: Turn) -> None:
+        """Speech began in this turn, or began again."""
+
+    def _belongs_to(self, turn: Turn, onset_ms: float, pause_ms: float) -> bool:
         """Whether speech that starts now belongs to a turn that was declared over."""
         if turn.empty:
             # A word alone is easily taken for a noise; with what follows it is understood.
             return pause_ms < _REJOIN_MS
         return self._listener.goes_on(turn, self._received_ms() - onset_ms)
 
-    def _new_turn(self) -> Utterance:
-        turn = Utterance(
-            self._new_id(),
-            self._timed,
-            lambda: self._known(turn),
-            segment_s=self._settings.segment_s,
-        )
-        return turn
+    @abstractmethod
+    def _new_turn(self) -> Turn:
+        """A turn that begins."""
 
     def _ended(self) -> None:
-        """The user fell silent. Perhaps the turn is over: the recogniser starts at once, while we wait."""
+        """The user fell silent. Perhaps the turn is over."""
         turn = self._turn
         assert turn is not None
         turn.speech_ms += self._segmenter.voiced * 1000 / INPUT_RATE
-        turn.decode()
+        self._silent(turn)
         self._listener.speech_ended(turn, self._voice_end_ms(), self._silence_ms())
         self._check()
 
-    def _known(self, turn: Utterance) -> None:
+    def _silent(self, turn: Turn) -> None:
+        """Speech ended: the recogniser starts at once, while we wait."""
+        turn.decode()
+
+    def _known(self, turn: Turn) -> None:
         """The words of a turn are there."""
         if turn in self._finishing:
             self._finishing.discard(turn)
@@ -250,34 +264,17 @@ class Hearing:
             or not turn.ready
         ):
             return
-        silence = self._silence_ms()
-        wait = self._wait_ms(turn)
-        if silence < wait:
-            return
+        if self._silence_ms() >= self._wait_ms(turn):
+            self._decide(turn)
+
+    def _decide(self, turn: Turn) -> None:
+        """The turn is over, and its words are there."""
         self._stop_timer()
         turn.decided = True
-        turn.pause_ms = silence
+        turn.pause_ms = self._silence_ms()
         text, failure = turn.result()
         turn.empty = not text and failure is None
         self._listener.turn_ended(turn, self._voice_end_ms())
-
-    def _want_partial(self, turn: Utterance) -> None:
-        segmenter = self._segmenter
-        interval = max(self._settings.partial_ms, _PARTIAL_SHARE * self._partial_took)
-        due = self._partial_at + interval * INPUT_RATE / 1000
-        # Not in what may be the beginning of the pause: the final transcript must not queue behind a partial one.
-        if self.partials and segmenter.voice_now and segmenter.position >= due:
-            self._partial_at = segmenter.position
-            turn.decode_partial(lambda text: self._listener.partial(turn, text))
-
-    async def _timed(self, samples: Samples, *, partial: bool) -> Transcription:
-        if not partial:
-            return await self._transcribe(samples, partial=False)
-        begun = self._clock()
-        try:
-            return await self._transcribe(samples, partial=True)
-        finally:
-            self._partial_took = (self._clock() - begun) * 1000
 
     # -- time
 
@@ -297,7 +294,7 @@ class Hearing:
         quiet = self._quiet_ms()
         return silence + quiet if quiet >= self._stall_ms - 0.5 else silence
 
-    def _wait_ms(self, turn: Utterance) -> float:
+    def _wait_ms(self, turn: Turn) -> float:
         """Silence after which the turn is over: as was asked for, or as the detector thinks right."""
         if self._silence is not None:
             return self._silence
@@ -312,6 +309,9 @@ class Hearing:
             self._timer.cancel()
             self._timer = None
 
+    def _stalled(self, turn: Turn) -> None:
+        """No audio comes any more, and the turn is not over yet."""
+
     def _woken(self) -> None:
         """Look whether audio still comes, and go on by the clock if it does not."""
         self._timer = None
@@ -322,11 +322,12 @@ class Hearing:
         if left > 0.5:
             self._wake_in(left)
             return
+        self._stalled(turn)
         if self._segmenter.end() is Change.ENDED:
             self._ended()
         else:
             self._check()
-        if not turn.decided:
+        if not turn.decided and turn is self._turn:
             missing = self._wait_ms(turn) - self._silence_ms()
             # Until the words are there, `_known` is what comes next; the timer only looks after it.
             self._wake_in(missing if missing > 0 else self._stall_ms)

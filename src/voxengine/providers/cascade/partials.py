@@ -46,6 +46,16 @@ class StablePrefix:
         self._previous = None
         return longer
 
+    @property
+    def closed(self) -> int:
+        """How many of the shown words belong to stretches that were closed."""
+        return self._closed
+
+    def rewind(self, closed: int) -> None:
+        """All after the first `closed` words is heard once more."""
+        self._closed = closed
+        self._previous = None
+
     def _extend(self, words: list[str]) -> str | None:
         fresh = words[self._goes_on_at(words) :]
         if not fresh:

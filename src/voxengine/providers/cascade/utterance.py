@@ -1,4 +1,4 @@
-"""One turn of the user: its audio, and the transcript that is made of it while it goes on.
+"""One turn of the user for a recogniser that is called: its audio, and the transcript that is made of it meanwhile.
 
 The audio is held as one open stretch; a long turn is cut into several, each transcribed for good when it is closed, so
 that no turn is too long for the recogniser or for the memory. The transcript of the open stretch is made when the user
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voxengine.errors import ProviderError
-from voxengine.providers.cascade.partials import StablePrefix
 from voxengine.providers.cascade.parts import INPUT_RATE, Transcription
+from voxengine.providers.cascade.turn import Turn
 from voxengine.providers.cascade.watch import as_provider_error
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Transcribe(Protocol):
         """Raises ProviderError."""
 
 
-class Utterance:
-    """A turn of the user.
+class Utterance(Turn):
+    """A turn of the user whose audio is held here.
 
     `changed()` is called whenever `text` or `failure` has become known.
     """
@@ -41,19 +41,7 @@ class Utterance:
     def __init__(
         self, item_id: str, transcribe: Transcribe, changed: Callable[[], None], *, segment_s: float
     ) -> None:
-        self.item_id = item_id
-        self.partials = StablePrefix()
-        #: Milliseconds of speech in it.
-        self.speech_ms = 0.0
-        #: The turn was declared over, and may still be taken up again.
-        self.decided = False
-        #: No words were found in it.
-        self.empty = False
-        #: The silence that ended it, in ms.
-        self.pause_ms = 0.0
-        #: The application was told that it began.
-        self.announced = False
-        self.language: str | None = None
+        super().__init__(item_id)
         self._transcribe = transcribe
         self._changed = changed
         self._limit = int(segment_s * INPUT_RATE)
@@ -142,11 +130,6 @@ class Utterance:
             self._open.cancel()
             self._open = None
 
-    def reopen(self) -> None:
-        """The turn was declared over, and goes on."""
-        self.decided = self.empty = False
-        self.discard()
-
     def _tasks(self) -> list[asyncio.Task[Transcription]]:
         return [*self._closed, *([self._open] if self._open is not None else [])]
 
@@ -167,11 +150,6 @@ class Utterance:
                 texts.append(task.result().text.strip())
                 self.language = task.result().language or self.language
         return " ".join(t for t in texts if t), failure
-
-    @property
-    def text(self) -> str | None:
-        """The text of the whole turn, None as long as it is not known."""
-        return self.result()[0] if self.ready else None
 
     # -- partial transcripts
 

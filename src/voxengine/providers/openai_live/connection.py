@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,31 +13,18 @@ from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
 from voxengine.conversation.items import Item
-from voxengine.errors import (
-    ConnectionError,
-    ProviderError,
-    SessionClosedError,
-    VoiceEngineError,
-)
-from voxengine.net import Closed, WebSocket, connect_websocket
-from voxengine.providers.base import BaseProvider, ConnectionState
+from voxengine.net import WebSocket
+from voxengine.providers.endpoints import Address
 from voxengine.providers.openai import address
-from voxengine.providers.openai.failures import (
-    FATAL,
-    code_of,
-    code_of_close,
-    error_of,
-)
+from voxengine.providers.openai.failures import FATAL, code_of, error_of
 from voxengine.providers.openai.messages import Failure
 from voxengine.providers.openai_live import codec
 from voxengine.providers.openai_live import session as shape
 from voxengine.providers.openai_live.turns import Turns
+from voxengine.providers.socket_provider import SocketProvider
 
 __all__ = ["LiveConnection"]
 
-#: Seconds that the vendor may take to start a session, and to say goodbye.
-START_BUDGET = 10.0
-CLOSE_BUDGET = 2.0
 #: Tasks that may wait for an answer. The oldest is forgotten: the model has gone on without it.
 MAX_TASKS = 64
 
@@ -49,30 +36,24 @@ _ENDS = {
 }
 
 
-class LiveConnection(BaseProvider):
+class LiveConnection(SocketProvider):
     """What of the provider is there before a word is said."""
 
     capabilities = shape.CAPABILITIES
+    key_variables = shape.LIVE.key_variables
+    provider_name = shape.LIVE.name
 
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
-        self.name = shape.LIVE.name
-        shape.check(self.config)
         self._format = shape.format_of(self.config)
         self._history: list[Item] = []
         self._turns = Turns(self.meta, self._format)
         self._set_local()
-        self._socket: WebSocket | None = None
-        self._started: asyncio.Future[None] | None = None
-        self._ended: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         #: Tasks that wait for an answer.
         self._tasks: dict[str, None] = {}
         self._seconds = 0.0
         self._context_ratio: float | None = None
-        #: The code of an error after which the vendor closes.
-        self._last_words: str | None = None
-        self._closing = False
 
     def get_audio_format(self) -> AudioFormat:
         """The format of the audio, in both directions."""
@@ -80,148 +61,51 @@ class LiveConnection(BaseProvider):
 
     # -- opening
 
-    async def connect(self) -> bool:
-        """Open the connection and start the session; True.
+    def check(self) -> None:
+        """Find out what can be wrong with the configuration.
 
         Raises:
-            AuthenticationError: the key was not accepted. RateLimitError: too many sessions, or no quota.
-            ConnectionError: anything else; `code` says what.
-            MessageError: the session's settings were refused.
-            SessionClosedError: it was connected before; a new session needs a new provider.
+            ConfigurationError: something is.
         """
-        if self.is_connected:
-            return True
-        if self._closing or self._started is not None:
-            raise SessionClosedError("a provider is connected once; create a new one")
-        loop = asyncio.get_running_loop()
-        self._started, self._ended = loop.create_future(), loop.create_future()
-        self.emit(ev.ConnectionStarting(**self.meta()))
-        try:
-            await self._open()
-            if self._closing:
-                raise SessionClosedError(
-                    "the provider was disconnected while it was being connected"
-                )
-        except BaseException as failure:
-            if not self._started.cancel() and not self._started.cancelled():
-                self._started.exception()  # so that nobody complains that it was never looked at
-            if self._socket is not None:
-                self._socket.abort()
-            if isinstance(failure, VoiceEngineError) and not self._closing:
-                code = getattr(failure, "code", "connection")
-                retryable = getattr(failure, "retryable", False)
-                self.emit(
-                    ev.ConnectionFailed(
-                        error=str(failure), code=code, retryable=retryable, **self.meta()
-                    )
-                )
-            raise
-        self.emit(ev.ConnectionEstablished(**self.meta()))
-        for code, words in shape.notes_of(self.config):
-            self.emit(ev.SystemWarning(code=code, message=words, **self.meta()))
-        return True
+        shape.check(self.config)
 
-    async def _open(self) -> None:
-        assert self._started is not None
+    async def address(self) -> Address:
+        """Where to connect, and how the key is shown."""
         headers, _ = await address.credentials(shape.LIVE, self.config)
-        budget = float(self.config.option("connect_timeout", START_BUDGET))
-        socket = self._socket = self.connection = await connect_websocket(
-            shape.url_of(self.config),
-            on_text=self._on_text,
-            on_closed=self._on_closed,
-            on_dropped=self._on_dropped,
-            headers=headers,
-            proxy=self.config.option("proxy"),
-            ssl_context=self.config.option("ssl_context"),
-            timeout=budget,
-            provider=self.name,
-        )
+        return Address(url=shape.url_of(self.config), headers=headers)
+
+    def opened(self, socket: WebSocket) -> None:
+        """Start the session."""
         socket.send_text(codec.encode_start(shape.session_of(self.config, self._history)))
-        try:
-            async with asyncio.timeout(budget):
-                await self._started
-        except TimeoutError:
-            raise ConnectionError(
-                f"provider {self.name!r}: the socket opened, but no session within {budget:g} s",
-                provider=self.name,
-                code="timeout",
-            ) from None
+
+    def notes(self) -> Iterable[tuple[str, str]]:
+        """What of the configuration cannot be done as it stands."""
+        return shape.notes_of(self.config)
 
     # -- closing
 
-    async def disconnect(self) -> None:
-        """Close the session, wait a little for its final usage, and end the stream of events."""
-        if self._closing:
-            return
-        self._closing = True
-        socket, established = self._socket, self.is_connected
-        self._end_response(None)
-        self._disarm()
-        if self._started is not None and not self._started.done():
-            self._started.set_exception(SessionClosedError("the provider was disconnected"))
-        if established and socket is not None and self._ended is not None:
-            try:
-                socket.send_text(codec.encode_close())
-                await asyncio.wait([self._ended], timeout=CLOSE_BUDGET)
-            except ProviderError:
-                pass  # the connection went at the same moment: there is nobody to say goodbye to
-            self.emit(ev.ConnectionClosed(**self.meta()))
-        else:
-            if self.state != ConnectionState.ERROR:
-                self.state = ConnectionState.DISCONNECTED
-            self._backlog.close()
-        if socket is not None:
-            await socket.close()
+    async def goodbye(self, socket: WebSocket) -> None:
+        """Close the session, and wait for its final usage."""
+        socket.send_text(codec.encode_close())
+        await self.until_ended()
 
-    def _on_closed(self, closed: Closed) -> None:
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
-        if self._closing or closed.by_us:
-            return
-        code, retryable = code_of_close(closed, self._last_words)
-        self._lose(code, closed.reason or code, closed.code, retryable)
-
-    def _lose(self, code: str, words: str, close_code: int | None, retryable: bool) -> None:
-        """The session has ended without our asking."""
-        if self._started is not None and not self._started.done():
-            self._started.set_exception(
-                ConnectionError(
-                    f"provider {self.name!r}: the connection was closed ({words})",
-                    provider=self.name,
-                    code=code,
-                    retryable=retryable,
-                )
-            )
-        if not self.is_connected:
-            return
-        self._disarm()
-        self._end_response(code)
-        self.emit(
-            ev.ConnectionLost(
-                code=code,
-                close_code=close_code,
-                reason=words,
-                retryable=retryable,
-                error=words,
-                **self.meta(),
-            )
-        )
-
-    def _end_response(self, code: str | None) -> None:
+    def end_response(self, code: str | None) -> None:
+        """Tell the end of what the model was saying."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         response_id = self._turns.forget()
-        if response_id is None:
-            return
-        meta = self.meta()
-        if code is None:
-            why = "client_cancelled"
-            self.emit(ev.ResponseCancelled(response_id=response_id, reason=why, **meta))
-        else:
-            words = "the connection was lost"
-            self.emit(ev.ResponseError(response_id=response_id, code=code, error=words, **meta))
+        if response_id is not None:
+            self.tell_end(response_id, code)
 
-    # -- in
+    # -- in and out
 
-    def _on_text(self, payload: memoryview) -> None:
+    def encode_audio(self, audio: bytes) -> bytes:
+        """The message that carries this audio."""
+        return codec.encode_audio(audio)
+
+    def on_text(self, payload: memoryview) -> None:
+        """A message came."""
         message = codec.decode(payload)
         if isinstance(message, codec.Message):
             kind = message.type
@@ -237,28 +121,13 @@ class LiveConnection(BaseProvider):
                 self._error(message.error or codec.Error())
             elif message.delegation is not None and message.delegation.target != "client":
                 # The vendor does it itself, which the application has asked for.
-                self._raw(kind, codec.decode_plain(payload))
+                self.raw(kind, codec.decode_plain(payload))
             elif kind not in codec.NOTHING:
                 self._said(message)
-        elif not self._at_work:
-            return
         elif isinstance(message, codec.Unknown):
-            self._raw(message.type, message.payload)
+            self.raw(message.type, message.payload)
         else:
-            self._complain(message.words)
-
-    @property
-    def _at_work(self) -> bool:
-        return bool(self.is_connected) and not self._closing
-
-    def _raw(self, name: str, payload: Any) -> None:
-        if self._at_work:
-            self.emit(ev.RawEvent(name=name, payload=payload, **self.meta()))
-
-    def _complain(self, words: str) -> None:
-        self.emit(
-            ev.ErrorGeneral(code="bad_message", error=f"{self.name} sent {words}", **self.meta())
-        )
+            self.complain(message.words)
 
     def _tell(self, events: Sequence[ev.ProviderEvent]) -> None:
         for event in events:
@@ -266,21 +135,21 @@ class LiveConnection(BaseProvider):
         self._arm()
 
     def _audio(self, message: codec.Message) -> None:
-        if not self._at_work:
+        if not self.at_work:
             return
         try:
             audio = codec.decode_audio(message)
         except ValueError as failure:
-            self._complain(f"audio that is no base64: {failure}")
+            self.complain(f"audio that is no base64: {failure}")
             return
         if not audio or len(audio) % self._format.bytes_per_frame:
-            self._complain(f"{len(audio)} bytes of audio, which are no whole number of samples")
+            self.complain(f"{len(audio)} bytes of audio, which are no whole number of samples")
             return
         self._tell(self._turns.audio(audio, self._now()))
 
     def _said(self, message: codec.Message) -> None:
         """Somebody's words, or a task."""
-        if not self._at_work:
+        if not self.at_work:
             return
         now, start, end = self._now(), message.start_ms or 0.0, message.end_ms or 0.0
         if message.type == "session.input_transcript.delta":
@@ -301,17 +170,14 @@ class LiveConnection(BaseProvider):
         if message.session is not None:
             self.session_id = message.session.id
             self._turns.prefix = message.session.id or self._turns.prefix
-        if self._started is not None and not self._started.done():
-            self._started.set_result(None)
+        self.ready()
 
     def _session_closed(self, message: codec.Message) -> None:
         self._usage(message)
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
-        if not self._closing:
-            reason = message.reason or "closed"
-            code, retryable = _ENDS.get(reason, ("closed", True))
-            self._lose(code, f"the session has ended: {reason}", None, retryable)
+        self.ended()
+        reason = message.reason or "closed"
+        code, retryable = _ENDS.get(reason, ("closed", True))
+        self.lose(code, f"the session has ended: {reason}", None, retryable)
 
     def _usage(self, message: codec.Message) -> None:
         """The seconds are those of the whole session; we tell what has been added."""
@@ -328,23 +194,7 @@ class LiveConnection(BaseProvider):
 
     def _error(self, error: codec.Error) -> None:
         failure = Failure(message=error.message, type=error.type, code=error.code)
-        code = code_of(failure)
-        if code in FATAL:
-            self._last_words = code
-        exception = error_of(failure, self.name)
-        if self._started is not None and not self._started.done():
-            # Nothing else was asked yet: this is the answer to our settings.
-            self._started.set_exception(exception)
-        elif self._at_work:
-            self.emit(
-                ev.ErrorGeneral(
-                    exception=exception,
-                    error=error.message or code,
-                    code=code,
-                    recoverable=code not in FATAL,
-                    **self.meta(),
-                )
-            )
+        self.error(error_of(failure, self.name), fatal=code_of(failure) in FATAL)
 
     # -- time
 
@@ -354,39 +204,12 @@ class LiveConnection(BaseProvider):
     def _arm(self) -> None:
         """See to it that the ends which nobody tells us are found. A timer that is too early is set anew."""
         deadline = self._turns.deadline
-        if self._timer is None and deadline is not None and self._at_work:
+        if self._timer is None and deadline is not None and self.at_work:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         self._tell(self._turns.tick(self._now()))
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    # -- for the provider
-
-    def _open_socket(self) -> WebSocket:
-        if self._socket is None or not self._at_work:
-            code = "not_connected" if self._socket is None else "closed"
-            raise ConnectionError(
-                f"provider {self.name!r} is not connected", provider=self.name, code=code
-            )
-        return self._socket
-
-    def _on_dropped(self, messages: int, n_bytes: int) -> None:
-        """The socket does not take it as fast as it is spoken."""
-        self.emit(
-            ev.AudioDropped(
-                direction="input",
-                audio_ms=self._format.duration_ms(n_bytes),
-                chunks=messages,
-                reason="the connection takes less than is sent; the oldest was dropped",
-                **self.meta(),
-            )
-        )
 
     def _set_local(self) -> None:
         self._turns.transcripts = self.config.transcription is not False

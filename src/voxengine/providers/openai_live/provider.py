@@ -41,16 +41,6 @@ class OpenAILiveProvider(LiveConnection):
     `session`, a dict of the vendor's own settings (`store`, `delegation`, `triggers`, ...).
     """
 
-    capabilities = shape.CAPABILITIES
-    key_variables = shape.LIVE.key_variables
-
-    async def send_audio(self, audio_data: bytes) -> None:
-        """Send what the user's microphone heard, in the format of `get_audio_format`."""
-        socket = self._open_socket()
-        self.check_audio(audio_data)
-        if audio_data:
-            socket.send_audio(codec.encode_audio(audio_data), len(audio_data))
-
     async def send_text(self, text: str, role: str = "user") -> None:
         """Give the model an instruction (role "system"). It is not answered.
 
@@ -58,7 +48,7 @@ class OpenAILiveProvider(LiveConnection):
             UnsupportedFeatureError: another role. The API takes words of the user and of the assistant only as speech,
                 or before the session starts.
         """
-        socket = self._open_socket()
+        socket = self.open_socket()
         if role != "system":
             raise self.unsupported(f"words of the {role} in writing, once the session has started")
         if not isinstance(text, str) or not text:
@@ -72,7 +62,7 @@ class OpenAILiveProvider(LiveConnection):
         Raises:
             UnsupportedFeatureError: one is. The model stops by itself when it hears the user; it cannot be told to.
         """
-        self._open_socket()
+        self.open_socket()
         if self._turns.response_id is not None:
             raise self.unsupported("calling off what the model says")
 
@@ -82,7 +72,7 @@ class OpenAILiveProvider(LiveConnection):
         Raises:
             UnsupportedFeatureError: anything else, which is settled when the session starts.
         """
-        self._open_socket()
+        self.open_socket()
         tools = config.get("tools") or ()
         known = {*_LOCAL, "tools"} if all(t["name"] == shape.DELEGATE for t in tools) else _LOCAL
         fixed = [name for name in config if name not in known]
@@ -100,7 +90,7 @@ class OpenAILiveProvider(LiveConnection):
         """
         if not items:
             return
-        if self._started is not None:
+        if self.begun:
             raise MessageError(
                 "an earlier conversation is given before the connection is opened",
                 provider=self.name,
@@ -114,7 +104,7 @@ class OpenAILiveProvider(LiveConnection):
         Raises:
             MessageError: no task of that id is waiting (`unknown_call`).
         """
-        socket = self._open_socket()
+        socket = self.open_socket()
         if call_id not in self._tasks:
             raise MessageError(
                 f"no task {call_id!r} is waiting for a result",
@@ -133,7 +123,7 @@ class OpenAILiveProvider(LiveConnection):
         Raises:
             MessageError: it has no type, or is nothing that JSON can hold.
         """
-        socket = self._open_socket()
+        socket = self.open_socket()
         if not isinstance(event.get("type"), str):
             raise MessageError("an event has a type", provider=self.name)
         try:

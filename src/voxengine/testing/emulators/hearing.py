@@ -142,6 +142,10 @@ class Hearing:
         self._ears.take()
         self.turn = None
 
+    async def understood(self) -> None:
+        """Wait until all that was heard so far has been told."""
+        await self._noticed.join()
+
     def close(self) -> asyncio.Task[None]:
         """Hear no more. The task that is returned ends soon."""
         self._task.cancel()
@@ -174,6 +178,7 @@ class Hearing:
         assert self.turn is not None
         if self._noticed.full():
             self._noticed.get_nowait()
+            self._noticed.task_done()
         self._noticed.put_nowait((heard, self.turn, self._pauses, audio))
 
     async def _understand_all(self) -> None:
@@ -182,17 +187,23 @@ class Hearing:
             heard, turn, pauses, audio = await self._noticed.get()
             if isinstance(heard, TurnOver):
                 self._listener.on_turn(turn, await self._understand(audio))
-                continue
-            if turn is not self.turn or pauses != self._pauses:
-                continue
-            text = await self._words(audio)
-            if turn is not self.turn or pauses != self._pauses:
-                continue  # it is over meanwhile, or goes on
-            if isinstance(heard, Paused):
-                self._listener.on_pause(text)
-            elif text and told != (turn.number, text):
-                told = turn.number, text
-                self._listener.on_user_partial(text)
+            elif turn is self.turn and pauses == self._pauses:
+                text = await self._words(audio)
+                # Unless it is over meanwhile, or goes on.
+                if turn is self.turn and pauses == self._pauses:
+                    told = self._tell(heard, turn, text, told)
+            self._noticed.task_done()
+
+    def _tell(
+        self, heard: Speaking | Paused, turn: Turn, text: str, told: tuple[int, str]
+    ) -> tuple[int, str]:
+        """Tell words of a turn that is under way, unless they were told; returns the last that were."""
+        if isinstance(heard, Paused):
+            self._listener.on_pause(text)
+        elif text and told != (turn.number, text):
+            self._listener.on_user_partial(text)
+            return turn.number, text
+        return told
 
     async def _words(self, audio: bytes) -> str:
         try:
