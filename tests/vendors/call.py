@@ -164,6 +164,10 @@ class Call:
         self._words += audio
         return format.duration_ms(len(audio)) / 1000
 
+    def play(self, audio: bytes) -> None:
+        """Put this into the microphone, behind what is in there."""
+        self._words += audio
+
     async def speak(self, text: str) -> None:
         """Say this to its end."""
         await asyncio.sleep(self.say(text))

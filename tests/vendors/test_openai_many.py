@@ -55,7 +55,7 @@ async def test_a_hundred_calls():
         counts = await hold(calls, SECONDS)
         assert len(asyncio.all_tasks()) == before
         for number, (call, count) in enumerate(zip(calls, counts, strict=True)):
-            assert count >= 8
+            assert count >= 3
             assert call.log == [
                 pair
                 for turn in range(count)

@@ -170,6 +170,9 @@ def providers(
     ] = None,
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write a Markdown table.")] = False,
+    of_parts: Annotated[
+        bool, typer.Option("--parts", help="The parts of a cascade instead, as a Markdown table.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """What each provider can do, and whether what it needs is installed."""
@@ -177,6 +180,11 @@ def providers(
 
     if as_json and markdown:
         raise InputProblem("--json and --markdown exclude each other")
+    if of_parts:
+        from voxengine.cli.comparison import parts
+
+        typer.echo(parts(), nl=False)
+        return
     show("json" if as_json else "markdown" if markdown else "table", names or ())
 
 

@@ -9,12 +9,11 @@ from importlib import metadata
 
 from voxengine.providers.base import BaseProvider
 from voxengine.providers.capabilities import Capabilities
+from voxengine.providers.manifest import vendors
 from voxengine.providers.registry import create_provider, get_provider
 
 __all__ = ["Extra", "Needs", "capabilities_of", "extras", "key_variables", "needs_of"]
 
-#: Extras that providers of ours need, where the class does not say so itself (`extra = "..."`).
-_EXTRAS = {"local": "local", "cascade": "local"}
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?\s*([^;]*?)\s*(?:;(.*))?$")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
@@ -121,6 +120,11 @@ def capabilities_of(name: str) -> Capabilities | None:
         return None
 
 
+def _extra_of(name: str) -> str:
+    """The extra that a provider of ours needs, by its manifest."""
+    return next((v.extras[name] for v in vendors().values() if name in v.extras), "")
+
+
 def needs_of(name: str) -> Needs:
     """What a provider needs. Imports none of it.
 
@@ -128,7 +132,7 @@ def needs_of(name: str) -> Needs:
         UnknownProviderError: there is no such provider.
     """
     capabilities = capabilities_of(name)
-    needs = Needs(extra=getattr(get_provider(name), "extra", None) or _EXTRAS.get(name, ""))
+    needs = Needs(extra=getattr(get_provider(name), "extra", None) or _extra_of(name))
     if needs.extra:
         known = extras().get(needs.extra)
         if known is not None and known.missing:

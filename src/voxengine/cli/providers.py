@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voxengine.audio.formats import AudioFormat
+from voxengine.cli.comparison import compared, markdown_table
 from voxengine.cli.console import stdout
 from voxengine.cli.needs import Needs, capabilities_of, needs_of
 from voxengine.providers.capabilities import Capabilities
@@ -28,7 +29,8 @@ _YES, _NO = "yes", "-"
 _ORDER = (
     "on_device", "input_formats", "output_formats", "audio_output", "text_output", "text_input", "voices",
     "languages", "turn_detection", "vad_events", "auto_response", "self_interrupting", "input_transcription",
-    "partial_transcripts", "cancel", "truncate", "commit", "clear", "delete", "say", "tools", "parallel_tools",
+    "partial_transcripts", "vocabulary", "emotion",
+    "cancel", "truncate", "commit", "clear", "delete", "say", "tools", "parallel_tools",
     "continues_after_tool", "history", "history_max_bytes", "history_max_items", "system_messages",
     "instructions_updatable", "response_on_request", "resume", "max_connection_seconds", "usage_unit",
 )  # fmt: skip
@@ -81,7 +83,7 @@ def show(form: Literal["table", "json", "markdown"], names: Sequence[str] = ()) 
             )
         )
     elif form == "markdown":
-        sys.stdout.write(_markdown(table))
+        sys.stdout.write(_markdown(table) if names else compared({row.name: row.capabilities for row in table})
     elif names:
         stdout().print(_details(table))
     else:
@@ -167,10 +169,6 @@ def _details(table: list[Row]) -> Table:
 
 
 def _markdown(table: list[Row]) -> str:
-    head = ["capability", *(f"`{row.name}`" for row in table)]
     # What is installed on this machine does not belong into a document.
     body = [[label, *cells] for label, cells in _lines(table) if label != "state"]
-    lines = [head, ["---"] * len(head), *body]
-    return "".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
-    )
+    return markdown_table([["capability", *(f"`{row.name}`" for row in table)], *body])

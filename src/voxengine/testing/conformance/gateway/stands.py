@@ -141,10 +141,10 @@ class _Mock:
 
 
 class _Emulated:
-    """The model of an emulator, of the session that was opened last."""
+    """The model of an emulator, of its first session: one beside the conversation may have followed."""
 
     def __init__(self, emulator: Any, _: VoiceEngine) -> None:
-        self._model: Any = emulator.session.model
+        self._model: Any = emulator.sessions[0].model
 
     def memory(self) -> list[str]:
         return [f"{role}: {text}" for role, text in self._model.memory]
