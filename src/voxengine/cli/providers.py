@@ -83,7 +83,8 @@ def show(form: Literal["table", "json", "markdown"], names: Sequence[str] = ()) 
             )
         )
     elif form == "markdown":
-        sys.stdout.write(_markdown(table) if names else compared({row.name: row.capabilities for row in table})
+        known = {row.name: row.capabilities for row in table}
+        sys.stdout.write(_markdown(table) if names else compared(known))
     elif names:
         stdout().print(_details(table))
     else:
