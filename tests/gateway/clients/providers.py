@@ -9,21 +9,29 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pytest
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.signal import speak, understand
 from voxengine.data import SPEECH
 from voxengine.providers.cascade.parts import Speech, Transcription
+from voxengine.providers.manifest import load
+from voxengine.testing.emulators.catalogue import emulators
 from voxengine.testing.emulators.openai import OpenAIEmulator
 from voxengine.testing.emulators.openai_live import LiveEmulator
 from voxengine.testing.emulators.voice import SignalVoice
 
-Emulator: TypeAlias = "OpenAIEmulator | LiveEmulator | None"
+#: Of whatever vendor.
+Emulator: TypeAlias = Any
 
 DIALECTS = ("openai", "azure", "xai", "custom")
 #: Those that do all that a client of OpenAI's may ask for.
 WHOLE = ("mock", "cascade", *DIALECTS)
 ALL = (*WHOLE, "openai-live")
+#: The other vendors, as many as have an emulator.
+VENDORS = tuple(
+    name for name, entry in sorted(emulators().items()) if entry.judge and name not in ALL
+)
 
 #: Recordings of people, and what is said in them.
 YOUNG_MAN = SPEECH / "sense_and_sensibility_0880.wav"
@@ -158,6 +166,15 @@ async def provider(name: str, recording: Path) -> AsyncIterator[tuple[dict[str, 
         parts = {"vad": "energy", "stt": Listener(said), "tts": Speaker(), "llm_options": _SCRIPT}
         # It speaks no further ahead than the others do.
         yield {"provider": name, "metadata": {**parts, "ahead_s": 4.0}}, None
+    elif name in VENDORS:
+        entry = emulators()[name]
+        if not entry.ready:
+            pytest.skip(f"{name} is judged by {entry.judged_by}, which are not installed here")
+        judge, make = load(entry.judge)(), load(entry.make)
+        async with make(responses=RESPONSES, speech=Ears(said), judge=judge) as other:
+            with _key("sk-emulated"):
+                yield _of(name, other.metadata), other
+        assert judge.violations == []
     elif name == "local":
         yield {"provider": name, "metadata": _real_parts()}, None
     else:

@@ -20,6 +20,7 @@ from tests.gateway.clients.providers import (
     MOVE,
     SAID,
     STORY,
+    VENDORS,
     WHOLE,
     YOUNG_MAN,
 )
@@ -31,7 +32,9 @@ from voxengine.audio.signal import speak, understand
 PCM24 = AudioFormat()
 ABOUT = "that is from Sense and Sensibility"
 
-every = pytest.mark.parametrize("name", ALL)
+every = pytest.mark.parametrize("name", [*ALL, *VENDORS])
+#: All that call functions and can be interrupted, which is all but one that does both in its own way.
+conversing = pytest.mark.parametrize("name", [*WHOLE, *VENDORS])
 whole = pytest.mark.parametrize("name", WHOLE)
 
 
@@ -64,7 +67,7 @@ async def test_a_person_speaks_and_is_answered(name: str):
         assert done["response"]["output"][0]["content"][0]["transcript"] == spoken(seen)
 
 
-@whole
+@conversing
 async def test_a_spoken_command_calls_a_function_of_the_clients(name: str):
     async with called(name, FORWARD) as caller:
         await caller.transcribed(tools=[MOVE])
@@ -87,7 +90,7 @@ async def test_a_spoken_command_calls_a_function_of_the_clients(name: str):
         assert understand(sound(seen), PCM24) != ""
 
 
-@whole
+@conversing
 async def test_a_person_interrupts_a_long_answer(name: str):
     async with called(name) as caller:
         await caller.transcribed()
