@@ -12,6 +12,7 @@ import msgspec
 from voxengine.errors import ConfigurationError
 
 __all__ = [
+    "SCHEMES",
     "Address",
     "Parameters",
     "find_key",
@@ -26,7 +27,8 @@ __all__ = [
 #: Parameters of an address. Those that are None are left out; of several values each is stated.
 Parameters: TypeAlias = "Mapping[str, str | Sequence[str] | None]"
 
-_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+#: Schemes of an endpoint, and those of the socket that they mean.
+SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +69,7 @@ def websocket_url(
     stated = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     more = {n: v for n, v in (parameters or {}).items() if v is not None and n not in stated}
     query = "&".join(part for part in (query, urlencode(more, doseq=True)) if part)
-    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path or "/", query, ""))
+    return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path or "/", query, ""))
 
 
 def http_url(default: str, endpoint: object = None, parameters: Parameters | None = None) -> str:
@@ -86,7 +88,7 @@ def parse_endpoint(endpoint: object) -> SplitResult:
     text = endpoint.strip()
     try:
         parts = urlsplit(text if "://" in text else f"wss://{text}")
-        known = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
+        known = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
     except ValueError:  # such as of a port that is no number
         known = False
     if not known:

@@ -14,7 +14,8 @@ from voxengine.errors import (
     RateLimitError,
 )
 from voxengine.net import Closed
-from voxengine.providers.openai.failures import code_of, code_of_close, error_of, is_retryable
+from voxengine.providers.failures import code_of_close
+from voxengine.providers.openai.failures import code_of, error_of, is_retryable
 from voxengine.providers.openai.messages import Failure
 from voxengine.providers.openai.waits import Waits
 
@@ -150,4 +151,4 @@ def test_refusals_as_errors(
 def test_what_the_end_of_a_connection_is_called(
     closed: Closed, told: str | None, expected: tuple[str, bool]
 ):
-    assert code_of_close(closed, told) == expected
+    assert code_of_close(closed, told=told) == expected

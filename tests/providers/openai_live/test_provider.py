@@ -23,7 +23,7 @@ from voxengine.errors import (
     UnsupportedFeatureError,
 )
 from voxengine.providers.openai_live import OpenAILiveProvider
-from voxengine.testing.emulators.openai.emulator import EmulatorFailed
+from voxengine.testing.emulators.verdict import EmulatorFailed
 from voxengine.testing.emulators.openai_live import LiveEmulator
 
 
@@ -111,7 +111,7 @@ async def test_the_model_stops_by_itself_and_answers_anew():
 
 async def test_a_nod_does_not_split_what_the_model_says():
     async with (
-        emulated({"tell": "one two three four five six", "mhm": ""}, yields=False) as emulator,
+        emulated({"tell": "one two three four five six", "mhm": ""}, interrupts=False) as emulator,
         calling(emulator) as call,
     ):
         await call.speak("tell")
@@ -307,7 +307,7 @@ async def test_the_model_may_speak_first():
 async def test_a_task_that_the_vendor_does_itself_is_passed_on():
     async with emulated() as emulator, calling(emulator) as call:
         task = {"id": "task_9", "type": "delegation", "target": "responses"}
-        emulator.session.send("session.delegation.created", offset_ms=0, delegation=task)
+        emulator.session.tell("session.delegation.created", offset_ms=0, delegation=task)
         raw = await call.wait(ev.RawEvent)
         assert (raw.name, raw.payload["delegation"]) == ("session.delegation.created", task)
         assert not call.of(ev.FunctionInvoked)
@@ -316,7 +316,7 @@ async def test_a_task_that_the_vendor_does_itself_is_passed_on():
 async def test_an_emulator_that_breaks_the_protocol_says_so():
     with pytest.raises(EmulatorFailed, match=r"session\.mood: type: unknown"):
         async with LiveEmulator() as emulator, calling(emulator):
-            emulator.session.send("session.mood")
+            emulator.session.tell("session.mood")
 
 
 async def test_what_is_not_emulated_is_an_error_and_muted_audio_is_not_heard():

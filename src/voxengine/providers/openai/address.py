@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 from collections.abc import Mapping
 from typing import Any, get_args
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from voxengine.config import ProviderConfig
 from voxengine.errors import AuthenticationError, ConfigurationError
+from voxengine.providers.endpoints import (
+    SCHEMES,
+    find_key,
+    from_environment,
+    is_key,
+    need_key,
+    parse_endpoint,
+)
 from voxengine.providers.openai.dialects import Auth, Dialect
 
 __all__ = ["check_auth", "credentials", "http_url", "secrets_of", "websocket_url"]
-
-_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 def websocket_url(
@@ -26,22 +31,19 @@ def websocket_url(
     Raises:
         ConfigurationError: there is no endpoint, or it is none.
     """
-    given = config.option("endpoint") or _from_environment(dialect.endpoint_variables)
+    given = config.option("endpoint") or from_environment(dialect.endpoint_variables)
     endpoint = given or dialect.endpoint
     if not endpoint:
         variables = "".join(f", or {name}" for name in dialect.endpoint_variables)
         raise ConfigurationError(
             f"provider {dialect.name!r} needs an endpoint: metadata={{'endpoint': 'wss://...'}}{variables}"
         )
-    if not isinstance(endpoint, str):
-        raise ConfigurationError(f"endpoint is a URL, not {type(endpoint).__name__}")
-    text = endpoint.strip()
-    parts = _parts(text)
+    parts = parse_endpoint(endpoint)
     stated = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     more = {n: v for n, v in parameters.items() if v is not None and n not in stated}
     query = "&".join(part for part in (parts.query, urlencode(more)) if part)
     path = _path(dialect, parts.path)
-    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, query, ""))
+    return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, query, ""))
 
 
 def http_url(
@@ -68,15 +70,9 @@ def check_auth(dialect: Dialect, config: ProviderConfig) -> None:
         )
     if kind == "none" or config.option("token_provider") is not None:
         return
-    key = _key(dialect, config)
-    if key and not _is_key(key):
-        raise ConfigurationError(
-            f"the api_key of provider {dialect.name!r} is no key: it is text without blanks, in ASCII"
-        )
-    if not key:
-        variables = " or ".join(dialect.key_variables)
-        where = f" (or set {variables})" if variables else ", or auth_type='none'"
-        raise ConfigurationError(f"provider {dialect.name!r} needs an api_key{where}")
+    if not _key(dialect, config) and not dialect.key_variables:
+        raise ConfigurationError(f"provider {dialect.name!r} needs an api_key, or auth_type='none'")
+    need_key(dialect.name, config.api_key, dialect.key_variables)
 
 
 def secrets_of(dialect: Dialect, config: ProviderConfig) -> tuple[str, ...]:
@@ -131,7 +127,7 @@ async def _token(dialect: Dialect, provider: Any) -> str:
             f"the token provider failed: {type(failure).__name__}: {failure}",
             provider=dialect.name,
         ) from failure
-    if not isinstance(token, str) or not _is_key(token):
+    if not isinstance(token, str) or not is_key(token):
         raise AuthenticationError(
             f"the token provider gave {type(token).__name__}, not a token", provider=dialect.name
         )
@@ -139,38 +135,7 @@ async def _token(dialect: Dialect, provider: Any) -> str:
 
 
 def _key(dialect: Dialect, config: ProviderConfig) -> str | None:
-    key = config.api_key or _from_environment(dialect.key_variables)
-    # A key that was read from a file ends with the file's last line.
-    return key.strip() if isinstance(key, str) else key
-
-
-def _is_key(key: object) -> bool:
-    """Whether a header can hold it as one word."""
-    return (
-        isinstance(key, str)
-        and key.isascii()
-        and key.isprintable()
-        and " " not in key
-        and key != ""
-    )
-
-
-def _parts(endpoint: str) -> SplitResult:
-    """The parts of an address, wss:// where it states no scheme."""
-    try:
-        parts = urlsplit(endpoint if "://" in endpoint else f"wss://{endpoint}")
-        known = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:  # such as of a port that is no number
-        known = False
-    if not known:
-        raise ConfigurationError(
-            f"endpoint {_shown(endpoint)!r} is no address; it is like wss://host/v1/realtime"
-        )
-    return parts
-
-
-def _from_environment(names: tuple[str, ...]) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    return find_key(config.api_key, dialect.key_variables)
 
 
 def _path(dialect: Dialect, path: str) -> str:
@@ -183,10 +148,3 @@ def _path(dialect: Dialect, path: str) -> str:
         return dialect.path
     last = dialect.path.rpartition("/")[2]
     return path if path.endswith(f"/{last}") else f"{path}/{last}"
-
-
-def _shown(endpoint: str) -> str:
-    """An address fit to be shown: nothing before an @, nothing behind a question mark or a #."""
-    bare = endpoint.partition("?")[0].partition("#")[0]
-    # With an @ behind that, it is not to be told what is whose.
-    return "..." if "@" in endpoint[len(bare) :] else bare.rpartition("@")[2][:100]

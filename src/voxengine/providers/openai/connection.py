@@ -21,8 +21,9 @@ from voxengine.errors import (
 )
 from voxengine.net import Closed, connect_websocket
 from voxengine.net.masking import Mask
+from voxengine.providers import failures
 from voxengine.providers.base import ConnectionState
-from voxengine.providers.openai import address, encode, failures, shape
+from voxengine.providers.openai import address, encode, shape
 from voxengine.providers.openai.intake import OpenAIIntake
 from voxengine.providers.openai.memory import SeenEvents
 
@@ -49,8 +50,6 @@ _FIXED = frozenset(
         "transport",
     }
 )
-#: Failures of the network, which say nothing about the conversation that was to be resumed.
-_NETWORK = frozenset({"refused", "unreachable", "dns", "tls", "proxy", "timeout", "server"})
 
 
 class OpenAIConnection(OpenAIIntake):
@@ -126,7 +125,9 @@ class OpenAIConnection(OpenAIIntake):
         except (AuthenticationError, RateLimitError, SessionClosedError):
             raise
         except ProviderError as failure:
-            if failure.code in _NETWORK or (self._socket is None and failure.code == "closed"):
+            if failure.code in failures.NETWORK or (
+                self._socket is None and failure.code == "closed"
+            ):
                 raise
             # It is not known there any more: a new conversation, which is told the old one.
             logger.info("%s: not resumed (%s)", self.name, failure.code)
@@ -263,7 +264,7 @@ class OpenAIConnection(OpenAIIntake):
     def _on_closed(self, closed: Closed) -> None:
         if self._closing or closed.cause == "local":
             return
-        code, retryable = failures.code_of_close(closed, self._last_words)
+        code, retryable = failures.code_of_close(closed, told=self._last_words)
         words = closed.reason or code
         lost = ConnectionError(
             f"provider {self.name!r}: the connection was closed ({words})",
