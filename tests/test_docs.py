@@ -28,7 +28,7 @@ from voxengine.providers.mock.faults import _KINDS, Fault
 from voxengine.testing.conformance import all_checks
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```[ ]*$",
@@ -187,3 +187,10 @@ def test_the_checks_are_counted():
     areas = {check.area for check in all_checks().values()}
     assert f"\n{len(all_checks())} checks" in page
     assert [area for area in areas if f"| `{area}` |" not in page] == []
+
+
+def test_the_tables_of_vendors_are_those_of_today() -> None:
+    from tools.write_tables import PAGE, written
+
+    page = PAGE.read_text("utf-8")
+    assert page == written(page), "run: .venv/bin/python -m tools.write_tables"
