@@ -23,8 +23,8 @@ from voxengine.errors import (
     UnsupportedFeatureError,
 )
 from voxengine.providers.openai_live import OpenAILiveProvider
-from voxengine.testing.emulators.verdict import EmulatorFailed
 from voxengine.testing.emulators.openai_live import LiveEmulator
+from voxengine.testing.emulators.verdict import EmulatorFailed
 
 
 async def test_a_spoken_turn_is_written_down_and_answered():

@@ -52,6 +52,9 @@ class HearingListener(Protocol):
     def on_turn(self, turn: Turn, text: str) -> None:
         """All words of a turn that is over; "" if there were none."""
 
+    def on_failure(self, failure: BaseException) -> None:
+        """The listener itself has failed in one of these methods: nothing more is understood."""
+
 
 class Hearing:
     """Finds turns by the loudness of the audio, and understands them.
@@ -96,6 +99,7 @@ class Hearing:
             asyncio.Queue(_BACKLOG)
         )
         self._task = asyncio.create_task(self._understand_all(), name="emulator-ears")
+        self._task.add_done_callback(self._done)
 
     @property
     def position_ms(self) -> float:
@@ -152,6 +156,11 @@ class Hearing:
         return self._task
 
     # -- inside
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._listener.on_failure(failure)
 
     def _begin(self, at_ms: float) -> None:
         self._turns += 1

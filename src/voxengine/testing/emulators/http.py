@@ -20,9 +20,10 @@ MAX_BODY = 1024 * 1024
 
 
 class RequestReader:
-    """Puts one request together from the pieces in which it arrives."""
+    """Puts one request together from the pieces in which it arrives. `max_body`: bytes of a body that are taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_body: int = MAX_BODY) -> None:
+        self._max_body = max_body
         self._data = bytearray()
         self._head: Request | None = None
         self._body_at = 0
@@ -48,19 +49,19 @@ class RequestReader:
                 raise BadRequest(431, "the head of the request is too large")
             self._head = parse_head(bytes(self._data[:end]))
             self._body_at = end + 4
-            self._length = _length(self._head)
+            self._length = _length(self._head, self._max_body)
         if len(self._data) < self._body_at + self._length:
             return None
         body = bytes(self._data[self._body_at : self._body_at + self._length])
         return msgspec.structs.replace(self._head, body=body)
 
 
-def _length(request: Request) -> int:
+def _length(request: Request, max_body: int) -> int:
     if "transfer-encoding" in request.headers:
         raise BadRequest(411, "the body needs a Content-Length")
     length = request.headers.get("content-length", "0")
     if not length.isdecimal():
         raise BadRequest(400, "the Content-Length is no number")
-    if int(length) > MAX_BODY:
+    if int(length) > max_body:
         raise BadRequest(413, "the body is too large")
     return int(length)

@@ -1,8 +1,7 @@
-"""What an emulated model is told to be, and what it tells: settings, calls, usage, and who listens."""
+"""What an emulated model is told to be, and what it tells: settings, calls, and who listens."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -10,7 +9,7 @@ import msgspec
 
 from voxengine.providers.cascade.parts import SpokenWord
 
-__all__ = ["Call", "ModelListener", "ModelSettings", "ModelUsage", "text_tokens"]
+__all__ = ["Call", "ModelListener", "ModelSettings"]
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,50 +57,12 @@ class Call(msgspec.Struct, frozen=True):
     text: str
 
 
-class ModelUsage(msgspec.Struct, kw_only=True):
-    """What was used: tokens by kind, seconds of audio, and characters that were spoken."""
-
-    replies: int = 0
-    input_text_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_text_tokens: int = 0
-    output_audio_tokens: int = 0
-    input_seconds: float = 0.0
-    output_seconds: float = 0.0
-    characters: int = 0
-
-    @property
-    def input_tokens(self) -> int:
-        """All tokens of the context."""
-        return self.input_text_tokens + self.input_audio_tokens
-
-    @property
-    def output_tokens(self) -> int:
-        """All tokens that were made."""
-        return self.output_text_tokens + self.output_audio_tokens
-
-    @property
-    def total_tokens(self) -> int:
-        """All tokens."""
-        return self.input_tokens + self.output_tokens
-
-    def add(self, other: ModelUsage) -> None:
-        """Count another one to this."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-def text_tokens(text: str) -> int:
-    """About four characters to a token."""
-    return math.ceil(len(text) / 4)
-
-
 class ModelListener(Protocol):
-    """Is told what the model hears and does, on the event loop, in the order of a turn:
+    """Is told what the model hears and does, on the event loop.
 
-    speech started, (the answer under way ended), speech stopped, user text, reply started, reply text, words and audio,
-    tool calls, reply generated, reply ended. Milliseconds of the user are those of all audio that came in, those of
-    words count from the first audio of the reply.
+    The order of a turn is: speech started, (the answer under way ended), speech stopped, user text, reply started,
+    reply text, words and audio, tool calls, reply generated, reply ended. Milliseconds of the user are those of all
+    audio that came in, those of words count from the first audio of the reply.
     """
 
     def on_speech_started(self, audio_ms: float) -> None:
@@ -153,4 +114,7 @@ class ModelListener(Protocol):
         """The model failed; the answer under way, if there is one, ends as failed after this."""
 
     def on_fault(self, fault: Any) -> None:
-        """A fault of the plan strikes in an answer, and is not the model's own."""
+        """A fault strikes in an answer: give it to the model's `strike`, and what is not its own to the wire."""
+
+    def on_failure(self, failure: BaseException) -> None:
+        """Something of the emulator itself has failed, perhaps one of these methods."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -49,7 +49,7 @@ async def speak_paced(
     pace: float = 1.0,
     speed: float = 1.0,
     slowness: Callable[[], float] = lambda: 1.0,
-) -> AsyncIterator[Piece]:
+) -> AsyncGenerator[Piece]:
     """Speak a text `pace` times faster than it plays; ends when the last piece has taken its time, too.
 
     `slowness` is asked how many times longer than that it takes now.

@@ -1,8 +1,9 @@
 """The server that every emulator stands on: plain HTTP and WebSockets on one port of this machine.
 
 An emulator gives `EmulatorServer` a `route`: a function from a `Request` to an `Answer` (plain HTTP, or a refused
-handshake), to an `Accept` (the WebSocket is opened and its `SocketHandler` told of all that happens), or to None (the
-connection is reset, as by a port on which nobody listens). Nothing here knows a vendor.
+handshake), to a `Streamed` one, to an `Accept` (the WebSocket is opened and its `SocketHandler` told of all that
+happens), to a `Pending` one of the first two, or to None (the connection is reset, as by a port on which nobody
+listens). Nothing here knows a vendor.
 
 A connection that becomes a WebSocket is handed on to `voxengine.net`.
 """
@@ -12,8 +13,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket as sockets
+import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from http import HTTPStatus
 from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
@@ -21,9 +25,23 @@ import msgspec
 from voxengine.errors import ConnectionError
 from voxengine.net import Closed, WebSocket
 from voxengine.net.serving import Limits, check_upgrade, serve_websocket
-from voxengine.testing.emulators.http import Answer, BadRequest, Request, RequestReader
+from voxengine.testing.emulators.http import (
+    MAX_BODY,
+    Answer,
+    BadRequest,
+    Request,
+    RequestReader,
+)
 
-__all__ = ["Accept", "EmulatorServer", "Route", "Socket", "SocketHandler"]
+__all__ = [
+    "Accept",
+    "EmulatorServer",
+    "Pending",
+    "Route",
+    "Socket",
+    "SocketHandler",
+    "Streamed",
+]
 
 #: Seconds that a client may take to send the head of its request, and to answer a close frame.
 HANDSHAKE_S = 10.0
@@ -56,7 +74,21 @@ class Accept(msgspec.Struct, frozen=True):
     subprotocol: str | None = None
 
 
-Route: TypeAlias = "Callable[[Request], Answer | Accept | None]"
+class Streamed(msgspec.Struct, frozen=True):
+    """An answer whose body comes in pieces, each sent at once. An `OSError` of the body's cuts the connection."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncGenerator[bytes]
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """An answer that is not known at once. It is given up if the client goes away."""
+
+    answer: Awaitable[Answer | Streamed | None]
+
+
+Route: TypeAlias = "Callable[[Request], Answer | Streamed | Pending | Accept | None]"
 
 
 class Socket:
@@ -133,11 +165,23 @@ class EmulatorServer:
         route: says what becomes of each request.
         host: the address to listen on.
         port: the port; 0 takes a free one, and `port` then says which. It is kept when started again.
+        tls: the certificate; None speaks in the clear.
+        max_body: bytes of a request's body that are read; more is refused.
     """
 
-    def __init__(self, route: Route, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        route: Route,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        max_body: int = MAX_BODY,
+    ) -> None:
         self.host = host
         self.port = port
+        self.tls = tls
+        self._max_body = max_body
         self._route = route
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -156,7 +200,10 @@ class EmulatorServer:
         if self._server is None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(
-                lambda: _Connection(self._route, self._connections), self.host, self.port
+                lambda: _Connection(self._route, self._connections, self._max_body),
+                self.host,
+                self.port,
+                ssl=self.tls,
             )
             self.port = self._server.sockets[0].getsockname()[1]
 
@@ -188,11 +235,14 @@ class EmulatorServer:
 class _Connection(asyncio.Protocol):
     """Reads the head of one request, then answers it or hands the connection on to picows."""
 
-    def __init__(self, route: Route, all_of_them: set[_Connection]) -> None:
+    def __init__(self, route: Route, all_of_them: set[_Connection], max_body: int) -> None:
         loop = asyncio.get_running_loop()
         self._route = route
         self._all = all_of_them
-        self._reader = RequestReader()
+        self._reader = RequestReader(max_body)
+        self._work: asyncio.Task[None] | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
         self._transport: asyncio.Transport | None = None
         self._socket: Socket | None = None
         self._timer = loop.call_later(HANDSHAKE_S, self.abort)
@@ -210,7 +260,7 @@ class _Connection(asyncio.Protocol):
         except BadRequest as failure:
             self._answer(Answer(failure.status, str(failure).encode()))
             return
-        if request is None:
+        if request is None or self._work is not None:
             return
         self._timer.cancel()
         found = self._route(request)
@@ -218,11 +268,21 @@ class _Connection(asyncio.Protocol):
             self._reset()
         elif isinstance(found, Answer):
             self._answer(found, head_only=request.method == "HEAD")
-        else:
+        elif isinstance(found, Accept):
             self._upgrade(request, found)
+        else:
+            self._work = asyncio.create_task(self._serve(found), name="emulator-answer")
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
 
     def connection_lost(self, failure: Exception | None) -> None:
         self._timer.cancel()
+        if self._work is not None:
+            self._work.cancel()
         self._all.discard(self)
         if not self.gone.done():
             self.gone.set_result(None)
@@ -239,7 +299,7 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         if self._socket is not None:
             self._socket.close(1001, "going away")
-        if self._transport.get_write_buffer_size():
+        if self._transport.get_write_buffer_size() or self._work is not None:
             self._transport.abort()  # nobody reads: what waits would wait for ever
         else:
             self._transport.close()
@@ -250,6 +310,32 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(answer.to_bytes(head_only=head_only))
         self._transport.close()
+
+    async def _serve(self, found: Pending | Streamed) -> None:
+        assert self._transport is not None
+        answer = await found.answer if isinstance(found, Pending) else found
+        if answer is None:
+            self._reset()
+        elif isinstance(answer, Answer):
+            self._answer(answer)
+        else:
+            try:
+                await self._stream(answer, self._transport)
+            except OSError:  # as the body wants it
+                self._transport.abort()
+
+    async def _stream(self, answer: Streamed, transport: asyncio.Transport) -> None:
+        fields = {**answer.headers, "Transfer-Encoding": "chunked", "Connection": "close"}
+        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        transport.write("\r\n".join([*lines, "", ""]).encode())
+        async with aclosing(answer.body) as body:
+            async for piece in body:
+                if piece:
+                    transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    await self._may_write.wait()
+        transport.write(b"0\r\n\r\n")
+        transport.close()
 
     def _reset(self) -> None:
         assert self._transport is not None

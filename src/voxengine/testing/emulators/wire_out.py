@@ -46,7 +46,7 @@ class WireOut:
         self._stalled_until = 0.0
         self._lag = 0.0
 
-    def send(self, message: str | bytes, kind: str) -> None:
+    def pass_on(self, message: str | bytes, kind: str) -> None:
         """Send a message of this type."""
         match self._faults.on_event(kind):
             case Late(by=by):

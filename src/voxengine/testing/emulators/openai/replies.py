@@ -7,9 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from voxengine.providers.mock.script import Reply, Script, ToolUse
+from voxengine.providers.mock.script import Reply, Script
+from voxengine.testing.emulators.choosing import allowed
 from voxengine.testing.emulators.openai.items import Item
 
 __all__ = ["Mind"]
@@ -76,22 +75,9 @@ class Mind:
     ) -> Reply:
         """The reply, with calls only of tools that the model was given."""
         names = [str(tool["name"]) for tool in tools if tool.get("type") == "function"]
-        if isinstance(choice, Mapping) and choice.get("type") == "function":
-            wanted = str(choice["name"])
-            kept = tuple(use for use in reply.tools if use.name == wanted)
-            return msgspec.structs.replace(reply, text="", tools=kept or (ToolUse(wanted),))
-        if choice == "required" and not reply.tools and names:
-            return msgspec.structs.replace(reply, text="", tools=(ToolUse(names[0]),))
-        kept = tuple(use for use in reply.tools if use.name in names and choice != "none")
-        text = reply.text
-        if reply.tools and not kept and not text:
-            text = f"I have no tool called {reply.tools[0].name}."
-        then = reply.then
-        if len(kept) > 1 and not parallel:
-            # One at a time: what follows the first result is the call of the next.
-            rest = [{"name": use.name, "arguments": use.arguments} for use in kept[1:]]
-            kept, then = kept[:1], {"tools": rest, "then": then}
-        return msgspec.structs.replace(reply, text=text, tools=kept, then=then)
+        if isinstance(choice, Mapping):
+            choice = choice["name"] if choice.get("type") == "function" else "auto"
+        return allowed(reply, names, choice=str(choice), parallel=parallel)
 
     def called(self, call_id: str, reply: Reply) -> None:
         """A call of that reply was made."""
