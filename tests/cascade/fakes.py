@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -244,7 +244,7 @@ class Call:
     def _take(self, event: Any) -> None:
         self.told.append((asyncio.get_running_loop().time(), event))
 
-    async def __aenter__(self) -> Call:
+    async def __aenter__(self) -> Self:
         await self.provider.connect()
         return self
 

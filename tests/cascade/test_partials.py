@@ -51,6 +51,16 @@ def test_stretches_follow_one_another() -> None:
     assert prefix.update("five six seven") == "one two three four five six"
 
 
+def test_what_is_heard_once_more_is_not_shown_twice() -> None:
+    prefix = StablePrefix()
+    prefix.close("one two")
+    kept = prefix.closed
+    prefix.close("three four")
+    prefix.rewind(kept)
+    assert prefix.update("three four five") is None
+    assert prefix.update("three four five six") == "one two three four five"
+
+
 @given(st.lists(st.tuples(_TEXT, st.booleans()), max_size=12))
 def test_each_partial_starts_with_the_one_before(decodes: list[tuple[str, bool]]) -> None:
     prefix, last = StablePrefix(), ""

@@ -358,6 +358,9 @@ class ConversationInterrupted(TypedEvent, frozen=True, kw_only=True):
 
     `reason` is "speech" (the user began to speak), "request" (`interrupt` was called) or "continued" (the user went
     on speaking before any of the answer was heard; the answer is void and the turn goes on).
+
+    Told by a provider, it says which words were heard, as the vendor knows it, of an item that was cut before: the log
+    is put right (`ConversationUpdated`), and the application is not told of a second interruption.
     """
 
     type: str = EventType.CONVERSATION_INTERRUPTED
@@ -531,7 +534,11 @@ class MetricsUpdated(TypedEvent, frozen=True, kw_only=True):
 
 
 class TimingStage(TypedEvent, frozen=True, kw_only=True):
-    """The provider reached a stage of its work that no other event tells, such as "first_token"."""
+    """The provider reached a stage of its work that no other event tells, such as "first_token".
+
+    `timestamp` is when that was, which may be before the response was told of: an answer that was begun while it was
+    not certain yet that the turn was over ("brain_started", then "first_token").
+    """
 
     type: str = EventType.TIMING_STAGE
     stage: str = ""

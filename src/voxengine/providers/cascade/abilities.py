@@ -7,8 +7,9 @@ import msgspec
 from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
 from voxengine.errors import ConfigurationError
-from voxengine.providers.capabilities import Capabilities
+from voxengine.providers.capabilities import Capabilities, TurnDetection
 from voxengine.providers.cascade.assembly import is_on_device, tool_specs
+from voxengine.providers.cascade.parts import StreamingSTT
 from voxengine.providers.cascade.settings import (
     TURN_OPTIONS,
     CascadeSettings,
@@ -57,9 +58,13 @@ CASCADE = Capabilities(
 
 
 def of_instance(
-    can: Capabilities, settings: CascadeSettings, config: ProviderConfig
+    can: Capabilities,
+    settings: CascadeSettings,
+    config: ProviderConfig,
+    ears: StreamingSTT | None,
 ) -> Capabilities:
-    """What a cascade with this configuration can do."""
+    """What a cascade with this configuration can do; `ears` is its recogniser, if that is one that streams."""
+    detects = ears is not None and ears.detects_turns
     finds_turns = config.turn_detection != "none"
     return msgspec.structs.replace(
         can,
@@ -69,13 +74,30 @@ def of_instance(
         vad_events=finds_turns and config.vad_events is not False,
         input_transcription=config.transcription is not False,
         partial_transcripts=config.partials is not False,
+        turn_detection=turn_kinds(detects),
+        turn_options=turn_options(detects),
+        vocabulary=ears is not None and ears.takes_vocabulary,
+        emotion=ears is not None and ears.tells_emotion and config.emotion is not False,
         on_device=is_on_device(settings, config),
     )
 
 
-def check_config(config: ProviderConfig) -> None:
-    """Raise a `ConfigurationError` for what a cascade does not take."""
-    kinds = ("none", *CASCADE.turn_detection)
+def turn_kinds(detects: bool) -> tuple[TurnDetection, ...]:
+    """The kinds of turn detection, the usual one first: a recogniser's own (`detects`) knows what was said."""
+    return ("semantic_vad", *CASCADE.turn_detection) if detects else CASCADE.turn_detection
+
+
+def turn_options(detects: bool) -> tuple[str, ...]:
+    """The settings of the turn detection, with or without those of a recogniser's own."""
+    return (*TURN_OPTIONS, "eagerness") if detects else TURN_OPTIONS
+
+
+def check_config(config: ProviderConfig, detects: bool) -> None:
+    """Raise a `ConfigurationError` for what a cascade does not take.
+
+    `detects`: its recogniser finds turns by itself.
+    """
+    kinds = ("none", *turn_kinds(detects))
     if config.turn_detection is not None and config.turn_detection not in kinds:
         raise ConfigurationError(
             f"turn_detection of a cascade is {', '.join(kinds)}, not {config.turn_detection!r}"
@@ -86,4 +108,4 @@ def check_config(config: ProviderConfig) -> None:
             f"modalities are 'audio' and 'text', not {', '.join(sorted(unknown))}"
         )
     tool_specs(config.tools)
-    check_turn_options(config.turn_options or {})
+    check_turn_options(config.turn_options or {}, turn_options(detects))

@@ -15,11 +15,20 @@ from voxengine.errors import (
     ProviderError,
     VoiceEngineError,
 )
-from voxengine.providers.cascade.parts import STT, TTS, VAD, Brain, ToolSpec, TurnDetector
+from voxengine.providers.cascade.parts import (
+    STT,
+    TTS,
+    VAD,
+    Brain,
+    StreamingSTT,
+    StreamingTTS,
+    ToolSpec,
+    TurnDetector,
+)
 from voxengine.providers.cascade.registry import create_part, list_parts
 from voxengine.providers.cascade.settings import CascadeSettings
 
-__all__ = ["Parts", "connection_error", "is_on_device", "tool_specs"]
+__all__ = ["Parts", "connection_error", "is_on_device", "streaming_stt", "tool_specs"]
 
 #: Parts that need no network once they are installed.
 _ON_DEVICE = {
@@ -44,9 +53,9 @@ class Parts:
 
     vad: VAD
     turn: TurnDetector
-    stt: STT
+    stt: STT | StreamingSTT
     brain: Brain
-    tts: TTS | None
+    tts: TTS | StreamingTTS | None
 
     @classmethod
     def make(cls, settings: CascadeSettings, config: ProviderConfig) -> Parts:
@@ -60,9 +69,9 @@ class Parts:
         return cls(
             vad=_part("vad", VAD, settings, config),
             turn=_part("turn", TurnDetector, settings, config),
-            stt=_part("stt", STT, settings, config),
+            stt=_part("stt", (STT, StreamingSTT), settings, config),
             brain=_part("llm", Brain, settings, config),
-            tts=None if silent else _part("tts", TTS, settings, config),
+            tts=None if silent else _part("tts", (TTS, StreamingTTS), settings, config),
         )
 
     async def load(self) -> None:
@@ -80,20 +89,28 @@ class Parts:
             raise failures.exceptions[0] from None
 
     async def close(self) -> None:
-        """Let go of what the brain holds on this loop; the other parts are shared by all sessions."""
-        close = getattr(self.brain, "close", None)
-        if close is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_CLOSING):
-                    await close()
+        """Let go of what the brain and a voice that streams hold on this loop; others are shared by the sessions."""
+        for part in (self.brain, self.tts if isinstance(self.tts, StreamingTTS) else None):
+            close = getattr(part, "close", None)
+            if close is not None:
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(_CLOSING):
+                        await close()
 
 
-def _part(kind: str, protocol: type[Any], settings: CascadeSettings, config: ProviderConfig) -> Any:
+def _part(
+    kind: str,
+    protocol: type[Any] | tuple[type[Any], ...],
+    settings: CascadeSettings,
+    config: ProviderConfig,
+) -> Any:
     spec, options = settings.part(kind)
     if not isinstance(spec, str):
         if not isinstance(spec, protocol):
+            kinds = protocol if isinstance(protocol, tuple) else (protocol,)
+            names = " or ".join(one.__name__ for one in kinds)
             raise ConfigurationError(
-                f"{kind} is the name of a part or an object with the methods of {protocol.__name__}, "
+                f"{kind} is the name of a part or an object with the methods of {names}, "
                 f"not {type(spec).__name__}"
             )
         return spec
@@ -113,6 +130,18 @@ def _brain_spec(spec: str, model: str | None) -> str:
     if not model or "/" in spec:
         return spec
     return model if model.partition("/")[0] in list_parts("brain") else f"{spec}/{model}"
+
+
+def streaming_stt(settings: CascadeSettings, config: ProviderConfig) -> StreamingSTT | None:
+    """The recogniser, if it is one that streams, as far as that is known before anything is loaded."""
+    spec, _ = settings.part("stt")
+    if isinstance(spec, str) and spec.partition("/")[0] in _ON_DEVICE["stt"]:
+        return None
+    try:
+        stt = _part("stt", (STT, StreamingSTT), settings, config)
+    except VoiceEngineError:
+        return None  # connecting tells what is wrong with it
+    return stt if isinstance(stt, StreamingSTT) else None
 
 
 def is_on_device(settings: CascadeSettings, config: ProviderConfig) -> bool:

@@ -8,26 +8,24 @@ answer is void, and what is said now belongs to the same turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
 from voxengine.errors import MessageError, ProviderError
+from voxengine.providers.cascade.asking import Ask, Asking
 from voxengine.providers.cascade.assembly import Parts, silent_tools, tool_specs
-from voxengine.providers.cascade.hearing import Hearing
+from voxengine.providers.cascade.draft import Draft
+from voxengine.providers.cascade.ears import make_ears
 from voxengine.providers.cascade.memory import Memory
-from voxengine.providers.cascade.parts import BrainEvent, BrainText, ToolSpec, Transcription
+from voxengine.providers.cascade.parts import BrainEvent, BrainText, ToolSpec
 from voxengine.providers.cascade.reply import Reply, ReplyTools
 from voxengine.providers.cascade.settings import CascadeSettings
 from voxengine.providers.cascade.speaking import Mouth
+from voxengine.providers.cascade.turn import Turn
 from voxengine.providers.cascade.usage import Usage
-from voxengine.providers.cascade.utterance import Utterance
-from voxengine.providers.cascade.watch import as_provider_error, within
-
-if TYPE_CHECKING:
-    from voxengine.providers.cascade.parts import Samples
 
 __all__ = ["Dialogue"]
 
@@ -43,6 +41,8 @@ class Dialogue:
         emit: takes the class of an event and its fields.
         session: names the call to the parts, which serve several.
         new_id: makes an id that is unique in all conversations, from a prefix.
+        wall: the time, as events tell it.
+        deaf: told when nothing can be heard any more.
     """
 
     def __init__(
@@ -55,22 +55,13 @@ class Dialogue:
         format: AudioFormat,
         session: str,
         new_id: Callable[[str], str],
+        wall: Callable[[], float],
+        deaf: Callable[[ProviderError], None],
     ) -> None:
         self.memory = Memory(settings.memory_items)
         self.mouth = Mouth(parts.tts, settings, emit, session=session, voice=config.voice)
-        self.hearing = Hearing(
-            self,
-            format=format,
-            vad=parts.vad.stream(),
-            detector=parts.turn,
-            transcribe=self._transcribe,
-            settings=settings,
-            new_id=lambda: new_id("item"),
-            partials=config.partials is not False,
-            manual=config.turn_detection == "none",
-        )
-        self.hearing.configure(config.turn_options or {})
-        self.usage = Usage(parts.brain.name)
+        streaming = self.mouth.streaming
+        self.usage = Usage(parts.brain.name, None if streaming is None else streaming.name)
         self._parts = parts
         self._config = config
         self._settings = settings
@@ -81,17 +72,30 @@ class Dialogue:
         self._reply: Reply | None = None
         self._task: asyncio.Task[None] | None = None
         #: The last answer to a turn that was heard by the ears, which may turn out to have gone on.
-        self._answered: tuple[Utterance, Reply] | None = None
+        self._answered: tuple[Turn, Reply] | None = None
         #: Why a committed turn could not be transcribed.
         self._lost: ProviderError | None = None
         self._leaving: set[asyncio.Task[None]] = set()
-
-    async def _transcribe(self, samples: Samples, *, partial: bool) -> Transcription:
-        try:
-            work = self._parts.stt.transcribe(samples, session=self._session, partial=partial)
-            return await within(work, self._settings.stt_timeout, "speech recognition")
-        except Exception as failure:
-            raise as_provider_error(failure, "speech recognition") from failure
+        self._deaf = deaf
+        self._asking = Asking(
+            parts.brain,
+            self.memory,
+            config,
+            settings,
+            emit,
+            session=session,
+            wall=wall,
+            used=self.usage.add,
+        )
+        self.hearing = make_ears(
+            self,
+            parts,
+            config,
+            settings,
+            format=format,
+            session=session,
+            new_id=lambda: new_id("item"),
+        )
 
     # -- what is heard
 
@@ -101,7 +105,7 @@ class Dialogue:
             return max(self._settings.barge_in_ms, self._settings.min_speech_ms)
         return self._settings.min_speech_ms
 
-    def goes_on(self, turn: Utterance, before_ms: float) -> bool:
+    def goes_on(self, turn: Turn, before_ms: float) -> bool:
         """Whether nothing of the answer to this turn had been heard (or read) `before_ms` ago."""
         if self._answered is None or self._answered[0] is not turn:
             return False
@@ -110,7 +114,7 @@ class Dialogue:
         reply = self._answered[1]
         return not any(self.mouth.perceived(item_id, before_ms) for item_id in reply.items)
 
-    def speech_started(self, turn: Utterance, audio_ms: float) -> None:
+    def speech_started(self, turn: Turn, audio_ms: float) -> None:
         """The user speaks: whatever is being said stops."""
         if self.hearing.manual:
             return
@@ -124,17 +128,17 @@ class Dialogue:
         if cuts:
             self._stop("turn_detected", void=goes_on)
 
-    def speech_ended(self, turn: Utterance, audio_ms: float, lag_ms: float) -> None:
+    def speech_ended(self, turn: Turn, audio_ms: float, lag_ms: float) -> None:
         """The user is silent."""
         if turn.announced:
             turn.announced = False
             self._emit(ev.VadSpeechEnded, item_id=turn.item_id, audio_ms=audio_ms, lag_ms=lag_ms)
 
-    def partial(self, turn: Utterance, text: str) -> None:
+    def partial(self, turn: Turn, text: str) -> None:
         """The user's words so far."""
         self._emit(ev.TranscriptPartial, text=text, item_id=turn.item_id)
 
-    def turn_ended(self, turn: Utterance, audio_ms: float) -> None:
+    def turn_ended(self, turn: Turn, audio_ms: float) -> None:
         """The turn is over: answer it, unless it was only a noise."""
         text, failure = turn.result()
         if text or failure is not None:
@@ -143,11 +147,11 @@ class Dialogue:
         if text or failure is not None:
             self._answer_if_wanted(turn, None if text else failure)
 
-    def committed(self, turn: Utterance, audio_ms: float) -> None:
+    def committed(self, turn: Turn, audio_ms: float) -> None:
         """The application ended the turn."""
         self._emit(ev.TurnDetected, item_id=turn.item_id, audio_ms=audio_ms)
 
-    def transcribed(self, turn: Utterance) -> None:
+    def transcribed(self, turn: Turn) -> None:
         """The words of a committed turn: where turns are manual, an answer has to be asked for."""
         text, failure = turn.result()
         self._note(turn, text, failure, always=not text)
@@ -156,8 +160,39 @@ class Dialogue:
         elif (text or failure is not None) and not self.hearing.user_speaks:
             self._answer_if_wanted(turn, None if text else failure)
 
+    def eager(self, turn: Turn, text: str) -> None:
+        """The turn may be over: the brain begins, and nobody is told."""
+        if self._answers and self._reply is None and text.strip():
+            self._asking.begin(turn.item_id, text)
+
+    def resumed(self, turn: Turn) -> None:
+        """The turn goes on: what was begun is of no use."""
+        if self._reply is None:
+            self._asking.drop()
+
+    def felt(self, turn: Turn, scores: Mapping[str, float]) -> None:
+        """How the user sounds."""
+        if self._config.emotion is not False and scores:
+            ordered = dict(sorted(scores.items(), key=lambda score: -score[1]))
+            self._emit(ev.EmotionDetected, scores=ordered, item_id=turn.item_id)
+
+    def deaf(self, failure: ProviderError) -> None:
+        """Nothing will be heard any more: with that the conversation is over, for this provider."""
+        reply = self._reply
+        self._end_reply()
+        if reply is not None:
+            words = "speech recognition was lost"
+            self._emit(
+                ev.ResponseError,
+                response_id=reply.id,
+                code=failure.code,
+                retryable=failure.retryable,
+                error=words,
+            )
+        self._deaf(failure)
+
     def _note(
-        self, turn: Utterance, text: str, failure: ProviderError | None, always: bool = False
+        self, turn: Turn, text: str, failure: ProviderError | None, always: bool = False
     ) -> None:
         """Tell of the words of a turn, and remember them."""
         if failure is not None and not text:
@@ -190,13 +225,16 @@ class Dialogue:
         """Whether the user's speech cuts an answer short."""
         return self._config.interruptions is not False
 
-    def _answer_if_wanted(self, turn: Utterance, failure: ProviderError | None) -> None:
+    def _answer_if_wanted(self, turn: Turn, failure: ProviderError | None) -> None:
         # An answer that is not to be interrupted goes on: what was said meanwhile is answered on request.
         if self._answers and (self._interrupted or self._reply is None):
             self._answer(turn, failure)
 
-    def _answer(self, turn: Utterance, failure: ProviderError | None) -> None:
+    def _answer(self, turn: Turn, failure: ProviderError | None) -> None:
+        draft = self._asking.take() if failure is None else None
         # A response that began while the user was speaking is overtaken by what was said.
+        if self._reply is not None:
+            draft = None
         self._stop("turn_detected", only_response=True)
 
         async def ready() -> bool:
@@ -204,7 +242,7 @@ class Dialogue:
                 raise failure
             return True
 
-        self._answered = (turn, self._start(self._ask(None), ready))
+        self._answered = (turn, self._start(self._asking.ask(draft=draft), ready, draft=draft))
 
     def respond(self, aloud: bool | None = None, instructions: str | None = None) -> None:
         """Answer the conversation as it is, with `instructions` for this answer only.
@@ -213,7 +251,7 @@ class Dialogue:
             MessageError: a response is under way.
         """
         self._refuse_if_responding()
-        self._start(self._ask(instructions), self._complete, aloud)
+        self._start(self._asking.ask(instructions), self._complete, aloud)
 
     def say(self, text: str, *, apology: bool = False) -> None:
         """Speak this text, word for word.
@@ -244,20 +282,6 @@ class Dialogue:
                 code="response_active",
             )
 
-    def _ask(
-        self, instructions: str | None
-    ) -> Callable[[Sequence[ToolSpec]], AsyncIterator[BrainEvent]]:
-        def ask(tools: Sequence[ToolSpec]) -> AsyncIterator[BrainEvent]:
-            system = "\n\n".join(part for part in (self._config.instructions, instructions) if part)
-            return self._parts.brain.reply(
-                self.memory.messages(system),
-                tools,
-                session=self._session,
-                temperature=self._config.temperature,
-            )
-
-        return ask
-
     async def _complete(self) -> bool:
         """Wait for the words of a committed turn; False if there were none and nothing else is to be answered."""
         if not self.hearing.finishing:
@@ -270,11 +294,12 @@ class Dialogue:
 
     def _start(
         self,
-        ask: Callable[[Sequence[ToolSpec]], AsyncIterator[BrainEvent]],
+        ask: Ask,
         ready: Callable[[], Awaitable[bool]],
         aloud: bool | None = None,
         *,
         apology: bool = False,
+        draft: Draft | None = None,
     ) -> Reply:
         if aloud is None:
             aloud = self._config.modalities is None or "audio" in self._config.modalities
@@ -282,7 +307,7 @@ class Dialogue:
             ask=ask,
             ready=ready,
             done=lambda reply, failure: self._done(reply, failure, apology),
-            emit=self._emit,
+            emit=self._emit if draft is None else self._asking.stamped(draft),
             used=self.usage.add,
             new_id=lambda: self._new_id("item"),
             memory=self.memory,
@@ -292,10 +317,14 @@ class Dialogue:
             silent=silent_tools(self._config.tools),
         )
         self._answered = None
+        if draft is None:
+            self._asking.drop()
         self._reply = reply = Reply(
             self._new_id("resp"), with_, aloud=aloud and self._parts.tts is not None
         )
         self._emit(ev.ResponseStarted, response_id=reply.id)
+        if draft is not None:
+            self._asking.tell_begun(draft, reply.id)
         self._task = asyncio.get_running_loop().create_task(
             reply.run(), name=f"voxengine-{reply.id}"
         )
@@ -305,6 +334,7 @@ class Dialogue:
         if reply is not self._reply:
             return
         self._reply = self._task = None
+        self._asking.drop()
         self._report(reply.id)
         if failure is None:
             return
@@ -316,10 +346,9 @@ class Dialogue:
             self.say(self._settings.apology, apology=True)
 
     def _report(self, response_id: str | None = None) -> None:
-        fields = self.usage.since_last(
+        for fields in self.usage.since_last(
             self.hearing.seconds, self.mouth.seconds, self.mouth.characters
-        )
-        if fields:
+        ):
             self._emit(ev.UsageUpdated, response_id=response_id, **fields)
 
     # -- being cut short
@@ -330,14 +359,9 @@ class Dialogue:
 
     def _stop(self, reason: str, *, void: bool = False, only_response: bool = False) -> None:
         """Stop the response and what is playing; the brain remembers what was heard, nothing at all if `void`."""
-        reply, task = self._reply, self._task
+        reply = self._reply
         answered, self._answered = self._answered, None
-        self._reply = self._task = None
-        if reply is not None and task is not None:
-            reply.stop()
-            task.cancel()
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+        self._end_reply()
         if reply is not None or not only_response:
             for cut in self.mouth.stop():
                 if self.memory.knows(cut.item.id):
@@ -348,7 +372,17 @@ class Dialogue:
             self._emit(ev.ResponseCancelled, response_id=reply.id, reason=reason)
             self._report(reply.id)
 
-    def heard(self, item_id: str, text: str) -> None:
+    def _end_reply(self) -> None:
+        reply, task = self._reply, self._task
+        self._reply = self._task = None
+        if reply is not None and task is not None:
+            self._asking.drop()
+            reply.stop()
+            task.cancel()
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    def heard(self, item_id: str, heard_ms: float, text: str) -> None:
         """The session's word on how much of an item was heard.
 
         Raises:
@@ -356,7 +390,7 @@ class Dialogue:
         """
         if self.mouth.playing == item_id and self._reply is None:
             self._stop("client_cancelled")
-        self.memory.heard(item_id, text)
+        self.memory.heard(item_id, self.mouth.cut_at(item_id, heard_ms, text))
 
     def tool_returned(self, call_id: str, output: str) -> None:
         """A tool has its result.
@@ -373,8 +407,14 @@ class Dialogue:
     async def close(self) -> None:
         """Stop everything; when this returns, no task is left."""
         self._stop("client_cancelled")
-        tasks: set[asyncio.Task[Any]] = {*self.hearing.close(), *self._leaving}
-        self._report()
+        self._asking.drop()
+        tasks: set[asyncio.Task[Any]] = {
+            *self.hearing.close(),
+            *self._leaving,
+            *self._asking.leaving,
+            *self.mouth.close(),
+        }
         if tasks:
             await asyncio.wait(tasks, timeout=_LEAVING)
+        self._report()  # last, for a recogniser may tell what it has used when it is closed
         await self._parts.close()

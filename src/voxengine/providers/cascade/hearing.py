@@ -46,7 +46,6 @@ class Hearing(ABC):
         format: what `feed` takes.
         new_id: makes the id of the next user's item.
         partials: whether partial transcripts are wanted; else they are not made.
-        manual: the application ends the turns, with `commit`.
     """
 
     def __init__(
@@ -59,10 +58,10 @@ class Hearing(ABC):
         settings: CascadeSettings,
         new_id: Callable[[], str],
         partials: bool,
-        manual: bool,
     ) -> None:
         self.partials = partials
-        self.manual = manual
+        #: The application ends the turns, with `commit`.
+        self.manual = False
         self._listener = listener
         self._format = format
         self._converter = Converter(format, AudioFormat(sample_rate=INPUT_RATE))
@@ -94,6 +93,10 @@ class Hearing(ABC):
         self._closed = False
         self._seconds = 0.0
 
+    def choose(self, kind: str | None) -> None:
+        """How turns are found: a kind of the capabilities' `turn_detection`, None for the usual one."""
+        self.manual = kind == "none"
+
     def configure(self, options: Mapping[str, Any]) -> None:
         """Find turns with these settings, of OpenAI's turn detection, from here on."""
         silence = options.get("silence_duration_ms")
@@ -103,7 +106,7 @@ class Hearing(ABC):
             start=settings.vad_start, end=settings.vad_end, preroll_ms=settings.preroll_ms
         )
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # noqa: B027
         """Get ready to hear.
 
         Raises:
@@ -190,10 +193,10 @@ class Hearing(ABC):
         else:
             self._check()
 
-    def _pass_on(self, frame: Samples) -> None:
+    def _pass_on(self, frame: Samples) -> None:  # noqa: B027
         """Each frame comes by here before it is known whether there is speech in it."""
 
-    def _goes_on(self, turn: Turn) -> None:
+    def _goes_on(self, turn: Turn) -> None:  # noqa: B027
         """The user speaks, and another frame of that has come."""
 
     # -- what happens to a turn
@@ -218,7 +221,7 @@ class Hearing(ABC):
         self._speaks(turn)
         self._listener.speech_started(turn, onset_ms)
 
-    def _speaks(self, turn: Turn) -> None:
+    def _speaks(self, turn: Turn) -> None:  # noqa: B027
         """Speech began in this turn, or began again."""
 
     def _belongs_to(self, turn: Turn, onset_ms: float, pause_ms: float) -> bool:
@@ -309,7 +312,7 @@ class Hearing(ABC):
             self._timer.cancel()
             self._timer = None
 
-    def _stalled(self, turn: Turn) -> None:
+    def _stalled(self, turn: Turn) -> None:  # noqa: B027
         """No audio comes any more, and the turn is not over yet."""
 
     def _woken(self) -> None:

@@ -54,11 +54,18 @@ class Memory:
         self._calls: dict[str, Entry] = {}
         self._max = max_items
 
-    def messages(self, instructions: str | None = None) -> list[Message]:
-        """All of it, after the instructions."""
+    def messages(
+        self, instructions: str | None = None, said: tuple[str, str] | None = None
+    ) -> list[Message]:
+        """All of it, after the instructions; as if the user had `said` this: the item's id, and its text."""
         told = [Message("system", instructions)] if instructions else []
         for entry in self._entries.values():
-            told += entry.messages()
+            if said is not None and entry.id == said[0]:
+                told.append(Message("user", said[1]))
+            else:
+                told += entry.messages()
+        if said is not None and said[0] not in self._entries:
+            told.append(Message("user", said[1]))
         return told
 
     @property

@@ -23,7 +23,7 @@ from voxengine.errors import (
 )
 from voxengine.providers.base import BaseProvider, ConnectionState
 from voxengine.providers.cascade.abilities import CASCADE, check_config, of_instance
-from voxengine.providers.cascade.assembly import Parts, connection_error
+from voxengine.providers.cascade.assembly import Parts, connection_error, streaming_stt
 from voxengine.providers.cascade.dialogue import Dialogue
 from voxengine.providers.cascade.settings import CascadeSettings
 from voxengine.providers.cascade.watch import within
@@ -67,7 +67,8 @@ class CascadeProvider(BaseProvider):
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
         self.settings = CascadeSettings.of(self.config)
-        check_config(self.config)
+        self._ears = streaming_stt(self.settings, self.config)
+        check_config(self.config, self._detects)
         self._dialogue: Dialogue | None = None
         self._used = False
         self._ids = itertools.count(1)
@@ -77,7 +78,11 @@ class CascadeProvider(BaseProvider):
 
     def _describe(self) -> None:
         """Say in `capabilities` what this instance can do."""
-        self.capabilities = of_instance(self.capabilities, self.settings, self.config)
+        self.capabilities = of_instance(self.capabilities, self.settings, self.config, self._ears)
+
+    @property
+    def _detects(self) -> bool:
+        return self._ears is not None and self._ears.detects_turns
 
     # -- connection
 
@@ -103,6 +108,7 @@ class CascadeProvider(BaseProvider):
             parts = Parts.make(self.settings, self.config)
             await within(parts.load(), self.settings.load_timeout, "loading the models")
             dialogue = self._open(parts)
+            await dialogue.hearing.open()
         except Exception as failure:
             if parts is not None:
                 await parts.close()
@@ -137,7 +143,20 @@ class CascadeProvider(BaseProvider):
             format=self.get_audio_format(),
             session=self.session_id,
             new_id=lambda kind: f"{kind}_{self._prefix}_{next(self._ids)}",
+            wall=self.wall,
+            deaf=self._lost,
         )
+
+    def _lost(self, failure: ProviderError) -> None:
+        """The recogniser's connection is lost, and cannot be had again."""
+        if self.is_connected:
+            self._tell(
+                ev.ConnectionLost,
+                code=failure.code,
+                reason=str(failure),
+                retryable=failure.retryable,
+                error=str(failure),
+            )
 
     async def disconnect(self) -> None:
         """Stop everything. No task is left when this returns."""
@@ -150,7 +169,7 @@ class CascadeProvider(BaseProvider):
 
     @property
     def _live(self) -> Dialogue:
-        if self._dialogue is None:
+        if self._dialogue is None or not self.is_connected:
             raise ConnectionError(
                 f"provider {self.name!r} is not connected",
                 provider=self.name,
@@ -170,7 +189,7 @@ class CascadeProvider(BaseProvider):
             raise
 
     def _tell(self, kind: type[ev.ProviderEvent], **fields: Any) -> None:
-        self.emit(kind(**fields, **self.meta()))
+        self.emit(kind(**{**self.meta(), **fields}))
 
     # -- audio in
 
@@ -296,7 +315,7 @@ class CascadeProvider(BaseProvider):
             MessageError: `unknown_item`.
         """
         with self._named() as dialogue:
-            dialogue.heard(item_id, heard_text)
+            dialogue.heard(item_id, heard_ms, heard_text)
 
     async def delete_item(self, item_id: str) -> None:
         """Remove an item from the brain's memory.
@@ -323,13 +342,14 @@ class CascadeProvider(BaseProvider):
                 f"what can is {', '.join(sorted(_LIVE))}",
                 provider=self.name,
             )
-        check_config(ProviderConfig(**dict(config)))
+        check_config(ProviderConfig(**dict(config)), self._detects)
         self.config.update(**dict(config))
         if fixed:
             self.settings = CascadeSettings.of(self.config)
+            self._ears = streaming_stt(self.settings, self.config)
         self._describe()
         if self._dialogue is not None:
-            self._dialogue.hearing.manual = self.config.turn_detection == "none"
+            self._dialogue.hearing.choose(self.config.turn_detection)
             if "turn_options" in config:
                 self._dialogue.hearing.configure(self.config.turn_options or {})
             self._dialogue.hearing.partials = self.config.partials is not False
@@ -340,8 +360,10 @@ class CascadeProvider(BaseProvider):
     def _choose_voice(self, dialogue: Dialogue) -> None:
         """Speak with the configured voice; another provider's voice is replaced by the default one."""
         wanted, voices = self.config.voice, self.capabilities.voices
-        dialogue.mouth.voice = wanted if wanted in voices else None
-        if wanted and wanted not in voices and self.capabilities.audio_output:
+        # A voice that lists none takes any name.
+        replaced = bool(wanted and voices and wanted not in voices)
+        dialogue.mouth.voice = None if replaced else wanted
+        if replaced and self.capabilities.audio_output:
             there = f"there is no voice {wanted!r} here, only {', '.join(voices)}"
             self._tell(
                 ev.SystemWarning, code="voice_replaced", message=f"{there}; the default one speaks"

@@ -2,7 +2,8 @@
 
 Two coroutines share the work, so that the first sentence is spoken while the brain still writes: one reads the brain
 and cuts its text into units, the other says them. Between them is a short queue, which is also what holds a fast brain
-back.
+back. A voice that streams is given words instead of sentences, and speaks them in its own time; only its last words
+are waited for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from voxengine import events as ev
 from voxengine.errors import ProviderError
@@ -25,15 +26,18 @@ from voxengine.providers.cascade.parts import (
     ToolCall,
     ToolSpec,
 )
+from voxengine.providers.cascade.recital import Recital
 from voxengine.providers.cascade.sentences import SentenceSplitter
 from voxengine.providers.cascade.settings import CascadeSettings
 from voxengine.providers.cascade.speaking import Mouth, SpokenItem
 from voxengine.providers.cascade.watch import as_provider_error, watched, within
+from voxengine.providers.cascade.wording import Phrase, Wording
 
 __all__ = ["Reply", "ReplyTools"]
 
-#: Sentences that the brain may be ahead of the voice.
+#: Sentences that the brain may be ahead of the voice, and phrases.
 _UNITS_AHEAD = 32
+_PHRASES_AHEAD = 1024
 #: Sentences in a row that may fail to be spoken before the response is given up.
 _MAX_SILENT = 2
 
@@ -65,17 +69,24 @@ class ReplyTools:
     silent: frozenset[str] = frozenset()
 
 
+#: A sentence, or words for a voice that streams, or a call.
+_Line: TypeAlias = str | Phrase | ToolCall
+
+
 @dataclass(slots=True)
 class _Lines:
     """What is to be said next, in order: units of text and calls; the end is known as soon as it is written."""
 
-    items: deque[str | ToolCall] = field(default_factory=deque)
+    limit: int
+    items: deque[_Line] = field(default_factory=deque)
     ended: bool = False
+    #: Nobody is there to say it.
+    left: bool = False
     failure: Exception | None = None
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def put(self, item: str | ToolCall) -> None:
-        while len(self.items) >= _UNITS_AHEAD:
+    async def put(self, item: _Line) -> None:
+        while len(self.items) >= self.limit:
             self._moved.clear()
             await self._moved.wait()
         self.items.append(item)
@@ -85,10 +96,15 @@ class _Lines:
         self.ended, self.failure = True, failure
         self._moved.set()
 
-    async def take(self) -> str | ToolCall | None:
+    def leave(self) -> None:
+        """No more is taken."""
+        self.left = True
+        self._moved.set()
+
+    async def take(self) -> _Line | None:
         """The next one, None at the end."""
-        while not self.items:
-            if self.ended:
+        while self.left or not self.items:
+            if self.left or self.ended:
                 return None
             self._moved.clear()
             await self._moved.wait()
@@ -116,12 +132,17 @@ class Reply:
         self._silent = 0
         self._spoken_ms = 0.0
         self._failed: ProviderError | None = None
+        #: Whether its words go to a voice that streams, and what that is saying.
+        self._streams = aloud and with_.mouth.streaming is not None
+        self._recital: Recital | None = None
         self._has_output = False
         self._stopped = False
 
     def stop(self) -> None:
         """From now on nothing is told any more, whatever still has to be cancelled."""
         self._stopped = True
+        if self._recital is not None:
+            self._recital.mute()
 
     def _emit(self, kind: type[ev.ProviderEvent], **fields: Any) -> None:
         if not self._stopped:
@@ -174,7 +195,7 @@ class Reply:
 
     async def _round(self, tools: Sequence[ToolSpec]) -> list[ToolCall]:
         """One answer of the brain; returns the calls in it."""
-        lines = _Lines()
+        lines = _Lines(_PHRASES_AHEAD if self._streams else _UNITS_AHEAD)
         reader = asyncio.ensure_future(self._read(lines, tools))
         try:
             calls = await self._perform(lines)
@@ -191,7 +212,8 @@ class Reply:
 
     async def _read(self, lines: _Lines, tools: Sequence[ToolSpec]) -> None:
         """Never raises: a failure comes at the end of the lines, behind what was said before it."""
-        settings, splitter = self._with.settings, SentenceSplitter()
+        settings = self._with.settings
+        splitter = Wording() if self._streams else SentenceSplitter()
         try:
             stream = watched(
                 self._with.ask(tools),
@@ -205,19 +227,20 @@ class Reply:
                         await lines.put(line)
             for unit in splitter.flush():
                 await lines.put(unit)
+            if self._streams:
+                self._stage("last_token")
             lines.end()
         except Exception as failure:
             # What was not a whole sentence yet is not said.
             lines.end(as_provider_error(failure, "the brain"))
 
-    def _lines_of(self, event: BrainEvent, splitter: SentenceSplitter) -> list[str | ToolCall]:
+    def _lines_of(self, event: BrainEvent, splitter: SentenceSplitter | Wording) -> Sequence[_Line]:
         match event:
             case BrainText(text):
                 if not text:
                     return []
                 self._stage("first_token")
-                units = splitter.feed(text)
-                return [*units]
+                return splitter.feed(text)
             case BrainToolCall(call):
                 self._stage("first_token")
                 return [*splitter.flush(), call]
@@ -237,29 +260,45 @@ class Reply:
     # -- saying it
 
     async def _perform(self, lines: _Lines) -> list[ToolCall]:
+        """Say the lines and make the calls; returns the calls whose results this answer goes on with."""
+        try:
+            calls = await self._perform_all(lines)
+            await self._finish_reciting()
+            return calls
+        finally:
+            if self._recital is not None:
+                await self._recital.close()
+                self._recital = None
+
+    async def _perform_all(self, lines: _Lines) -> list[ToolCall]:
         item: SpokenItem | None = None
         entry: Entry | None = None
-        open_, held, called = False, "", False
-        #: Those whose results this answer goes on with.
+        open_, called = False, False
+        held: list[str | Phrase] = []
         calls: list[ToolCall] = []
         while (line := await lines.take()) is not None:
             if isinstance(line, ToolCall):
+                await self._finish_reciting()
                 entry = entry or self._with.memory.answer(self._with.new_id(), self.id)
                 call = self._call(line, entry)
                 called = True
                 if call.name not in self._with.silent:
                     calls.append(call)
                 continue
-            if item is None and not line.strip():
-                held += line  # white space alone is not yet an answer
+            if (item is None or called) and not _text(line).strip():
+                held.append(line)  # white space alone is not yet an answer
                 continue
             if item is None or called:
                 # Words after a call are another item: they follow it.
-                item = self._new_item()
+                item, called = self._new_item(), False
                 entry = item.entry
-            self._stage("first_sentence")
-            line, held = held + line, ""
-            open_ = not await self._say(item, line, lines)
+            line = _joined([*held, line])
+            held.clear()
+            if isinstance(line, Phrase):
+                self._recite(item, line, lines)
+            else:
+                self._stage("first_sentence")
+                open_ = not await self._say(item, line, lines)
         if open_ and item is not None:
             self._with.mouth.close_item(item)
         return calls
@@ -300,6 +339,23 @@ class Reply:
         )
         return was_last
 
+    def _recite(self, item: SpokenItem, phrase: Phrase, lines: _Lines) -> None:
+        """Give words to a voice that streams."""
+        self._has_output = True
+        if self._recital is None:
+            self._recital = self._with.mouth.recite(
+                item, first_audio=lambda: self._stage("first_audio"), failed=lines.leave
+            )
+        self._recital.say(phrase)
+        if phrase.ends:
+            self._stage("first_sentence")
+
+    async def _finish_reciting(self) -> None:
+        """Wait until the voice has given all that it was given."""
+        if self._recital is not None:
+            await self._recital.finish()
+            self._recital = None
+
     # -- tools
 
     def _call(self, call: ToolCall, entry: Entry) -> ToolCall:
@@ -324,3 +380,15 @@ class Reply:
     async def _results(self, calls: Sequence[ToolCall]) -> None:
         waiting = [self._waiting[c.call_id] for c in calls]
         await within(asyncio.gather(*waiting), self._with.settings.tool_timeout, "a tool")
+
+
+def _text(line: str | Phrase) -> str:
+    return line if isinstance(line, str) else line.text
+
+
+def _joined(lines: Sequence[str | Phrase]) -> str | Phrase:
+    """Lines of one kind as one."""
+    if isinstance(lines[-1], str):
+        return "".join(map(_text, lines))
+    words = [word for line in lines if isinstance(line, Phrase) for word in line.words]
+    return Phrase(tuple(words), lines[-1].ends)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ APOLOGY = "I'm sorry, something went wrong. Could you say that again?"
 Spec = Any
 
 
+#: How soon a recogniser that finds turns by itself is to declare one over, in OpenAI's words.
+EAGERNESS = ("low", "medium", "high", "auto")
 #: Settings of OpenAI's turn detection that a cascade has as well.
 TURN_OPTIONS = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 
@@ -127,14 +129,18 @@ class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
         return getattr(self, kind), getattr(self, f"{kind}_options")
 
 
-def check_turn_options(options: Mapping[str, Any]) -> None:
-    """Raise a `ConfigurationError` for what is no setting of the turn detection, or makes no sense."""
+def check_turn_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise a `ConfigurationError` for what is none of the `known` turn options, or makes no sense."""
     for name, value in options.items():
         if value is None:
             continue
-        if name not in TURN_OPTIONS:
+        if name not in known:
             raise ConfigurationError(
-                f"turn_options of a cascade are {', '.join(TURN_OPTIONS)}, not {name}"
+                f"turn_options of a cascade are {', '.join(known)}, not {name}"
             )
+        if name == "eagerness":
+            if value not in EAGERNESS:
+                raise ConfigurationError(f"eagerness is {', '.join(EAGERNESS)}, not {value!r}")
+            continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
             raise ConfigurationError(f"{name} is a number from 0 on, not {value!r}")

@@ -37,6 +37,9 @@ _EMOJI = re.compile(
     # A joiner is also a letter's part in Indic scripts, so it goes only where it follows a picture.
     "\u200d?)|[\u20e3\ufe0e\ufe0f]"
 )
+#: Words, with one space or more between them, of which nothing has to be taken away.
+_LETTER = "[0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481]"
+_PLAIN = re.compile(rf"\s*(?:{_LETTER}+(?:['’-]{_LETTER}+)*(?:[.?!]+|[,;:])?(?:\s+|\Z))*")
 #: Controls but tab and line feed, the zero-width space, word joiner and byte order mark, and what decoding lost.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u2060\ufeff\ufffd]")
 
@@ -46,6 +49,10 @@ def speakable(text: str) -> str:
 
     Returns "" where nothing is left that can be said (code, emoji or punctuation only).
     """
+    if _PLAIN.fullmatch(text):
+        return " ".join(text.split()).strip(
+            " ,"
+        )  # nearly all that is said, for a fraction of the work
     text = _FENCE.sub(" ", text)
     text = _IMAGE_OR_LINK.sub(r"\1", text)
     text = _REFERENCE.sub(r"\1", text)

@@ -8,12 +8,19 @@ from voxengine.providers.cascade.parts import BrainUsage
 
 __all__ = ["Usage"]
 
+#: What the voice makes of a text, by the names of `UsageUpdated`.
+_SPOKEN = ("output_audio_seconds", "characters")
+
 
 class Usage:
-    """Counts of one session. `model` is the name of the brain, until it says its own."""
+    """Counts of one session. `model` is the name of the brain, until it says its own.
 
-    def __init__(self, model: str) -> None:
+    `voice` is what the voice is called where what it speaks is reported by itself, as one is that is paid for.
+    """
+
+    def __init__(self, model: str, voice: str | None = None) -> None:
         self.model = model
+        self._voice = voice
         self._totals: dict[str, float] = {}
         self._reported: dict[str, float] = {}
 
@@ -27,13 +34,15 @@ class Usage:
         ):
             self._totals[name] = self._totals.get(name, 0) + tokens
 
-    def since_last(self, heard_s: float, spoken_s: float, characters: int) -> dict[str, Any]:
-        """The fields of a `UsageUpdated`, of what came since the last call; empty if nothing did."""
+    def since_last(self, heard_s: float, spoken_s: float, characters: int) -> list[dict[str, Any]]:
+        """The fields of each `UsageUpdated`, of what came since the last call; none if nothing did."""
         self._totals.update(self._audio(heard_s, spoken_s, characters))
         new = {name: n - self._reported.get(name, 0) for name, n in self._totals.items()}
         self._reported = dict(self._totals)
         new = {name: n for name, n in new.items() if n}
-        return {"model": self.model, **new} if new else {}
+        spoken = {name: new.pop(name) for name in _SPOKEN if self._voice and name in new}
+        reports = ((self.model, new), (self._voice, spoken))
+        return [{"model": model, **counts} for model, counts in reports if counts]
 
     def total(self, heard_s: float, spoken_s: float, characters: int) -> dict[str, Any]:
         """Everything so far, by the names of `UsageUpdated`."""

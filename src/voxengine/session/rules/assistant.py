@@ -97,7 +97,9 @@ def _measure(
 def timing_stage(core: SessionCore, event: ev.TimingStage) -> None:
     """A provider that works in stages tells of one."""
     if event.stage == "first_token":
-        core.latency.mark("first_token", core.now)
+        # It may have been reached before it was told: an answer that was begun early is told of when it is wanted.
+        at = event.timestamp - core.options.epoch
+        core.latency.mark("first_token", at if 0.0 < at < core.now else core.now)
     core.out.append(event)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Items that were cut before they were heard, of which the listener may yet say that they were.
 MOST_CUT_OUT = 16
+#: Two places no further apart than this are the same cut. Milliseconds.
+SAME_CUT_MS = 250.0
 
 
 def cut(
@@ -139,6 +141,25 @@ def _cut_item(
     known_there = core.connected and item.id in core.own_items
     if tell_provider and known_there and core.capabilities.truncate:
         shorten(core, item)
+
+
+def corrected(core: SessionCore, event: ev.ConversationInterrupted) -> None:
+    """The provider itself says which words were heard of an item that was cut: that is better than our estimate.
+
+    It comes after the cut, which was told already, so that it is a change of the log and no second cut. What the
+    listener has said meanwhile of another place is better still.
+    """
+    item = core.conversation.get(core.our_id(event.item_id or ""))
+    if item is None or item.id not in core.own_items or not item.interrupted:
+        return
+    if abs(item.heard_ms - event.heard_ms) > SAME_CUT_MS or item.text == event.heard_text:
+        return
+    words = item.text + item.unheard_text
+    item.text = event.heard_text
+    item.unheard_text = words.removeprefix(event.heard_text) if event.heard_text else words
+    if item.unheard_text == words and event.heard_text:
+        item.unheard_text = ""  # other words than ours: where the rest of them begins is not known
+    core.conversation.changed(item)
 
 
 def _take_out(core: SessionCore, item: Item) -> None:
