@@ -75,6 +75,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     tools: bool = False
     parallel_tools: bool = False
     continues_after_tool: bool = False
+    #: Though it goes on by itself, it does not after a tool whose schema says `responds: False`.
+    silent_results: bool = False
 
     #: How an earlier conversation is given to it: as items at any time, as items before the first audio only, with
     #: the connection, or only as a part of the prompt.

@@ -282,6 +282,12 @@ class Continuity:
         else:
             self._owner.apply(fx.RenewalFailed(busy=True))
 
+    async def renewed(self, budget: float) -> None:
+        """Wait so many seconds for a connection that is about to take over because this one knows other things."""
+        task = self._task
+        if task is not None and self._owner.core.renewing:
+            await asyncio.wait({task}, timeout=budget)
+
     async def _rotate(self) -> None:
         leg = await self._fresh(anew=False)
         core, self._task = self._owner.core, None

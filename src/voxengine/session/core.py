@@ -36,7 +36,7 @@ from voxengine.conversation import Conversation, Item
 from voxengine.events import ProviderEvent
 from voxengine.providers.capabilities import Capabilities
 from voxengine.session import effects as fx
-from voxengine.session.calls import Calls
+from voxengine.session.calls import Call, Calls
 from voxengine.session.effects import PASS, Effect
 from voxengine.session.latency import TurnLatency
 from voxengine.session.notes import Notes
@@ -148,6 +148,8 @@ class SessionCore:
         self.nameless: set[str] = set()
         self.untold: list[str] = []
         #: Its memory is not as the log is; another connection is being opened for that; not before this time.
+        #: Results of tools that the provider would answer unasked.
+        self.held_results: list[tuple[Call, Item]] = []
         self.stale = self.renewing = False
         self.renew_at = 0.0
         #: Items that the application took out; and those that were cut before any of it was heard, with the item
@@ -341,6 +343,8 @@ class SessionCore:
             self.replies.pending = command
             return
         if self.untold and editing.ask_with_text(self, command):
+            return
+        if self.held_results and tools.go_on_with_held(self, command):
             return
         turn = self.conversation.get(command.turn_id)
         if turn is not None and turn.text and (command.overtaken or self.asked_since(turn)):

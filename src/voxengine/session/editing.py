@@ -58,6 +58,12 @@ class Owner(Protocol):
     async def update(self, settings: dict[str, Any], kept: dict[str, Any]) -> None:
         """Change settings of the provider."""
 
+    async def change_settings(self, leg: Leg, settings: dict[str, Any]) -> bool:
+        """Change settings of the provider; False: another connection is needed that begins with them."""
+
+    async def renewed(self) -> None:
+        """Wait for that connection, if one is coming."""
+
     async def quiet_moment(self, when: str, budget: float) -> bool:
         """Wait for it; whether it came."""
 
@@ -300,13 +306,23 @@ class Editor:
         schemas = self._tools.schemas()
         try:
             if provider.capabilities.tools:
-                await self._change({"tools": schemas})
+                await self._offer(schemas)
         except VoiceEngineError:
             self._tools.replace(*before)
             self.tools_changed()
             raise
         if self._hedge.on:
             self._hedge.begin(self._owner.config)
+
+    async def _offer(self, schemas: list[dict[str, Any]]) -> None:
+        owner = self._owner
+
+        async def change(leg: Leg) -> None:
+            if not await owner.change_settings(leg, {"tools": schemas}):
+                owner.apply(fx.Configured(stale=True))
+
+        await owner.call(change)
+        await owner.renewed()
 
     def tools_changed(self) -> None:
         """Others are registered than before."""

@@ -222,7 +222,7 @@ class Configured(_In, frozen=True):
     """The connection at work has other capabilities, or the application other wishes; None: as before.
 
     `silent_tools` are the names of tools after whose results no answer is asked for. `new_format`: audio comes in
-    another format from here on.
+    another format from here on. `stale`: the connection at work does not have its settings and never will.
     """
 
     capabilities: Capabilities | None = None
@@ -230,6 +230,7 @@ class Configured(_In, frozen=True):
     interruptions: bool | None = None
     silent_tools: frozenset[str] | None = None
     new_format: bool = False
+    stale: bool = False
 
 
 class RenewalFailed(_In, frozen=True):

@@ -16,7 +16,12 @@ from voxengine.audio.sentence import Sentence, SentenceLike, as_sentence
 from voxengine.clock import Clock
 from voxengine.config import VoiceEngineConfig
 from voxengine.conversation import Conversation
-from voxengine.errors import AudioError, ConnectionError, SessionClosedError
+from voxengine.errors import (
+    AudioError,
+    ConnectionError,
+    SessionClosedError,
+    UnsupportedFeatureError,
+)
 from voxengine.events import (
     ConnectionClosed,
     ConnectionEstablished,
@@ -51,6 +56,7 @@ from voxengine.session.succession import Succession
 from voxengine.session.switching import Switching
 from voxengine.session.tools import Toolbox
 from voxengine.session.uplink import Uplink
+from voxengine.session.wishes import may_begin_anew
 
 __all__ = ["Session"]
 
@@ -331,11 +337,33 @@ class Session:
         """Change settings; those that are `kept` are also in the configuration of the next connection."""
 
         async def change(leg: Leg) -> None:
-            await leg.provider.update_session(**self._hands.notes.with_notes(settings))
+            given = self._hands.notes.with_notes(settings)
+            anew = not await self.change_settings(leg, given)
             # At once, and not when whoever waits for it comes to know: another connection may take over before.
             self._succession.changed(settings, kept)
+            if anew:
+                self.apply(fx.Configured(stale=True))
 
         await self.call(change)
+        await self.renewed()
+
+    async def change_settings(self, leg: Leg, settings: dict[str, Any]) -> bool:
+        """Change settings of the leg; False: another connection is needed that begins with them.
+
+        Raises:
+            UnsupportedFeatureError: the provider has no such settings.
+        """
+        try:
+            await leg.provider.update_session(**settings)
+        except UnsupportedFeatureError:
+            if not may_begin_anew(leg.provider, settings):
+                raise
+            return False
+        return True
+
+    async def renewed(self) -> None:
+        """Wait for another connection that takes over because the present one knows other things, if one is coming."""
+        await self._line.renewed(self.config.connect_timeout)
 
     async def commit_audio(self, item_id: str | None = None) -> None:
         """End the user's turn with the audio that was sent so far; `item_id` is its item, where that is known."""

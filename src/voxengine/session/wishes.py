@@ -9,7 +9,7 @@ from voxengine.config import VoiceEngineConfig
 from voxengine.errors import ConfigurationError
 from voxengine.providers.base import BaseProvider
 
-__all__ = ["check_wishes"]
+__all__ = ["check_wishes", "may_begin_anew"]
 
 #: Settings of OpenAI's turn detection that have a name of their own here.
 _ELSEWHERE = {"create_response": "auto_response", "interrupt_response": "interruptions"}
@@ -39,6 +39,17 @@ def check_wishes(
             raise provider.unsupported("answers that the user's speech does not interrupt")
     if "turn_options" in asked:
         _check_options(provider, config.turn_options)
+
+
+#: What a vendor may want to know before a conversation begins, and another connection of the same provider can be told.
+_AT_THE_START = frozenset(
+    {"instructions", "language", "max_response_tokens", "temperature", "tools", "voice"}
+)
+
+
+def may_begin_anew(provider: BaseProvider, settings: Mapping[str, Any]) -> bool:
+    """Whether settings that it cannot change can be had by another connection, which is told the conversation."""
+    return provider.capabilities.history != "none" and settings.keys() <= _AT_THE_START
 
 
 def _check_options(provider: BaseProvider, options: Mapping[str, Any]) -> None:

@@ -58,6 +58,7 @@ MOCK_CAPABILITIES = Capabilities(
     tools=True,
     parallel_tools=True,
     continues_after_tool=True,
+    silent_results=True,
     history="items",
     history_places=True,
     system_messages=True,

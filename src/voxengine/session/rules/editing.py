@@ -32,6 +32,8 @@ def configured(core: SessionCore, command: fx.Configured) -> None:
         core.interruptions = command.interruptions
     if command.silent_tools is not None:
         core.silent_tools = command.silent_tools
+    if command.stale:
+        core.stale = True
     if command.new_format:
         core.speaking = None  # its bytes are counted anew, with the next chunk
 

@@ -94,7 +94,9 @@ def tool_finished(
     reply = (
         call.reply if call.reply is not None and call.reply.state is not ReplyState.VOID else None
     )
-    if core.connected:
+    if core.connected and call.silent and _would_go_on(core, call):
+        core.held_results.append((call, result))
+    elif core.connected:
         _tell(core, call, result, best_effort=reply is None and not call.silent)
     for follower in call.followers:
         tool_finished(core, msgspec.structs.replace(report, call_id=follower))
@@ -102,6 +104,35 @@ def tool_finished(
         reply.open_calls.discard(report.call_id)
         if not reply.open_calls:
             _all_returned(core, reply, known_there=call.leg == core.calls.leg)
+
+
+def _would_go_on(core: SessionCore, call: Call) -> bool:
+    """Whether the provider would answer this result, though it was not asked to."""
+    can = core.capabilities
+    asked = can.response_on_request and not can.silent_results
+    return call.leg == core.calls.leg and can.continues_after_tool and asked
+
+
+def tell_held(core: SessionCore) -> bool:
+    """Tell results that were kept because the provider goes on when it has them. Whether it will."""
+    held, core.held_results = core.held_results, []
+    goes_on = False
+    for call, result in held:
+        if result.id in core.conversation:
+            goes_on = goes_on or _would_go_on(core, call)
+            _tell(core, call, result, best_effort=False)
+    return goes_on
+
+
+def go_on_with_held(core: SessionCore, command: fx.CreateResponse) -> bool:
+    """A response is asked for: the one that follows on results that were kept. False if there are none."""
+    if not core.held_results or not tell_held(core):
+        return False
+    if command.modalities or command.instructions or command.overrides:
+        words = f"provider {core.provider!r} goes on after a tool as always: what was asked for beside is left out"
+        core.warn("response_options_left_out", words)
+    core.expect(ours=True).awaits_continuation = True
+    return True
 
 
 def _tell(core: SessionCore, call: Call, result: Item, best_effort: bool) -> None:

@@ -10,7 +10,7 @@ from voxengine.conversation import Item
 from voxengine.session import effects as fx
 from voxengine.session.latency import TurnLatency
 from voxengine.session.replies import Reply, ReplyState
-from voxengine.session.rules import assistant, cutting, editing, turns, with_fields
+from voxengine.session.rules import assistant, cutting, editing, tools, turns, with_fields
 
 if TYPE_CHECKING:
     from voxengine.session.core import SessionCore
@@ -28,6 +28,8 @@ def speech_started(core: SessionCore, event: ev.VadSpeechStarted) -> None:
         core.clear_timer("response")
     if core.untold and core.auto_response and not core.manual_turns:
         editing.tell_before_speech(core)
+    if core.held_results:
+        tools.tell_held(core)
     core.user_speaking = True
     if core.capabilities.self_interrupting:
         core.replies.stop_next = False  # it has stopped by itself what we did not hear of yet
