@@ -184,7 +184,10 @@ async def test_without_the_vendors_types_it_says_that_nothing_is_judged(capsys, 
         while "voxengine talk" not in process.out:
             await asyncio.sleep(0.01)
             process.out += capsys.readouterr().out
-        assert "messages are not judged: pip install openai" in process.out
+        assert (
+            "messages are not judged: the types of the openai package are not installed"
+            in process.out
+        )
         assert await process.stop() == ExitCode.OK
     openai_realtime._vocabularies.cache_clear()
 

@@ -136,6 +136,8 @@ class Report:
         self._name = name
         self._key = key
         self._as_json = as_json
+        #: By session: what of its model's memory was told.
+        self._told: dict[str, int] = {}
 
     def begins(self, emulator: Any) -> None:
         """It listens."""
@@ -148,7 +150,10 @@ class Report:
         console = stdout()
         console.print(f"[bold]{self._name}[/] at {emulator.endpoint}", soft_wrap=True)
         if oracle is None:
-            console.print("messages are not judged: pip install openai")
+            from voxengine.testing.emulators.catalogue import emulators
+
+            judge = emulators()[self._name].judged_by
+            console.print(f"messages are not judged: {judge} are not installed")
         else:
             console.print(f"messages are judged by {oracle}")
         console.print(f"  {command}", soft_wrap=True, markup=False)
@@ -156,13 +161,44 @@ class Report:
 
     def _command(self, metadata: dict[str, Any]) -> str:
         """A line for another terminal."""
-        settings = " ".join(f"--set {shlex.quote(f'{k}={v}')}" for k, v in metadata.items())
+        kind, _, part = self._name.rpartition(".")
+        kind = {"brain": "llm"}.get(kind, kind)
+        before = f"{kind}_options." if kind else ""
+        plain = {k: v for k, v in metadata.items() if isinstance(v, (str, int, float))}
+        pairs = [
+            *([f"{kind}={part}"] if kind else []),
+            *(f"{before}{k}={v}" for k, v in plain.items()),
+        ]
+        settings = " ".join(f"--set {shlex.quote(pair)}" for pair in pairs)
         shown = self._key if self._key == DEFAULT_KEY else "..."
-        variable = f"{self._name.upper().replace('-', '_')}_API_KEY"
-        return f"{variable}={shown} voxengine talk --provider {self._name} {settings}"
+        variable = f"{part.upper().replace('-', '_')}_API_KEY"
+        provider = "cascade" if kind else part
+        return f"{variable}={shown} voxengine talk --provider {provider} {settings}"
 
-    def event(self, session: Session, event: dict[str, Any] | None) -> None:
+    def event(self, session: Any, event: Any) -> None:
         """A session has sent this; None: it has ended."""
+        from voxengine.testing.emulators.openai import Session
+
+        if isinstance(session, Session):
+            self._of_openai(session, event)
+        elif event is None:
+            self._said(session)
+            self._line("session_closed", session=session.id)
+        elif session.id not in self._told:
+            self._told[session.id] = 0
+            self._line("session_opened", session=session.id)
+        else:
+            self._said(session)
+
+    def _said(self, session: Any) -> None:
+        """What its model has heard and said since, where it has one."""
+        model = getattr(session, "model", None)
+        memory = list(model.memory) if model is not None else []
+        for role, text in memory[self._told.get(session.id, 0) :]:
+            self._line("item", session=session.id, role=role, text=text)
+        self._told[session.id] = len(memory)
+
+    def _of_openai(self, session: Session, event: dict[str, Any] | None) -> None:
         if event is None:
             used = session.usage
             self._line(
