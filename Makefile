@@ -25,7 +25,9 @@ node: venv ## Install OpenAI's clients for JavaScript, which some tests need, in
 
 test: venv node ## Run the tests; ARGS="-k name" picks some; installs Debian's Chromium if it may
 	@$(PYTHON) tools/system_packages.py chromium
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist worksteal)
+	@$(if $(ARGS),,mkdir -p out; $(BIN)/python -m tools.newer_python > out/py312.log 2>&1 & newer=$$!;) \
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist worksteal); passed=$$?; \
+	$(if $(ARGS),,wait $$newer || passed=1; cat out/py312.log;) exit $$passed
 
 bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 	@$(BIN)/python -m bench --out out/bench.json $(ARGS)
@@ -38,6 +40,7 @@ serve: venv ## Run the gateway with no key, on http://localhost:8080; ARGS="--pr
 
 conformance: venv ## Check every provider, alone and behind the gateway; writes out/conformance.json
 	@$(BIN)/voxengine conformance --all --gateway --out out/conformance.json
+	@$(BIN)/python -m tools.newer_python conformance out/conformance.json
 
 lint: venv ## Check style, types and the layering of imports
 	$(BIN)/ruff check

@@ -1,4 +1,6 @@
-"""Install OpenAI's clients for JavaScript into `out/node`, exactly as the lock file beside the tests says.
+"""Install OpenAI's clients for JavaScript and ElevenLabs' types into `out/node`, as the lock file of the tests says.
+
+Of the types, which are written in TypeScript, JSON schemas are made, by which Python can judge messages.
 
 Run by `make node`. The tests that need them are skipped without them, so where there is no Node, no npm, or no way to
 the registry, this says so and that is no failure.
@@ -19,8 +21,15 @@ SCRIPTS = ROOT / "tests" / "gateway" / "clients" / "node"
 FOLDER = ROOT / "out" / "node"
 STAMP = FOLDER / "installed"
 NAMES = ("package.json", "package-lock.json")
-#: Seconds that the installation may take.
+#: Seconds that the installation may take, and one schema.
 BUDGET = 180.0
+SCHEMA_BUDGET = 60.0
+#: ElevenLabs' messages, by who receives them: what the client does, and what the server.
+TYPES = Path("node_modules") / "@elevenlabs" / "types" / "generated" / "types"
+GENERATOR = (
+    Path("node_modules") / "ts-json-schema-generator" / "bin" / "ts-json-schema-generator.js"
+)
+SIDES = ("incoming", "outgoing")
 
 
 def installed() -> bool:
@@ -54,8 +63,35 @@ def install() -> str:
         return f"npm took longer than {BUDGET:g} s"
     if done.returncode:
         return done.stderr.strip() or f"npm ended with code {done.returncode}"
-    STAMP.write_text(_wanted())
-    return ""
+    wrong = next(filter(None, map(_schema, SIDES)), "")
+    if not wrong:
+        STAMP.write_text(_wanted())
+    return wrong
+
+
+def schema_path(side: str) -> Path:
+    """Where the schema of one side's messages is."""
+    return FOLDER / f"elevenlabs-{side}.json"
+
+
+def _schema(side: str) -> str:
+    """Make it; what went wrong, in words, or nothing."""
+    node = shutil.which("node")
+    assert node is not None
+    # Without a check of the types themselves, and no field but those that they have.
+    wanted = ("--type", "*", "--no-type-check", "--out", str(schema_path(side)))
+    try:
+        done = subprocess.run(
+            [node, str(GENERATOR), "--path", str(TYPES / f"{side}.ts"), *wanted],
+            cwd=FOLDER,
+            capture_output=True,
+            text=True,
+            timeout=SCHEMA_BUDGET,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the schema of {side} messages took longer than {SCHEMA_BUDGET:g} s"
+    return done.stderr.strip()[-500:] if done.returncode else ""
 
 
 def _wanted() -> str:
@@ -66,4 +102,7 @@ def _wanted() -> str:
 if __name__ == "__main__":
     wrong = install()
     if wrong:
-        print(f"node: the tests of JavaScript clients will be skipped: {wrong}", file=sys.stderr)
+        print(
+            f"node: the tests of JavaScript clients and of ElevenLabs' types will be skipped: {wrong}",
+            file=sys.stderr,
+        )

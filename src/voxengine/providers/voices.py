@@ -43,7 +43,7 @@ class Mapped(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def map_voice(voice: str, target: str | Sequence[str]) -> Mapped:
+def map_voice(voice: str, target: str | Sequence[str | Voice]) -> Mapped:
     """The voice of the target that is `voice`, or is nearest to it.
 
     One that the target has is taken as it is, in any case of letters and by name or id. Else it is the nearest by
@@ -53,7 +53,7 @@ def map_voice(voice: str, target: str | Sequence[str]) -> Mapped:
 
     Args:
         voice: a name, of any vendor.
-        target: a vendor in `VOICES`, or names of voices, the default first.
+        target: a vendor in `VOICES`, or voices or names of voices, the default first.
 
     Raises:
         ValueError: `target` is a string and no vendor of the table.
@@ -72,7 +72,7 @@ def map_voice(voice: str, target: str | Sequence[str]) -> Mapped:
     else:
         chosen = min(offered, key=lambda here: _distance(there, here))
         why = f"the nearest to a voice that is {_traits(there)}"
-        if chosen.name.casefold() not in _KNOWN:
+        if chosen.presentation == "neutral" and chosen.name.casefold() not in _KNOWN:
             why = f"the default: nothing is known of those to choose from for one that is {_traits(there)}"
         elif chosen.presentation != there.presentation:
             why += f", though it is {_traits(chosen)}"
@@ -83,7 +83,7 @@ def map_voice(voice: str, target: str | Sequence[str]) -> Mapped:
     )
 
 
-def _offered(target: str | Sequence[str]) -> tuple[Voice, ...]:
+def _offered(target: str | Sequence[str | Voice]) -> tuple[Voice, ...]:
     """The voices to choose from. Of a name that no vendor has, nothing is known."""
     if isinstance(target, str):
         try:
@@ -93,7 +93,7 @@ def _offered(target: str | Sequence[str]) -> tuple[Voice, ...]:
             raise ValueError(
                 f"no voices are known of {target!r}, only of {known}; pass the names of its voices"
             ) from None
-    return tuple(_named(name) for name in target)
+    return tuple(each if isinstance(each, Voice) else _named(each) for each in target)
 
 
 def _named(name: str) -> Voice:
