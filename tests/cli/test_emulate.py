@@ -55,6 +55,7 @@ class Running:
             found = [line for line in read if line["type"] == kind]
             if found:
                 return found
+            assert not self.task.done(), self.task.exception()
             await asyncio.sleep(0.01)
 
     async def stop(self, number: int = signal.SIGTERM) -> ExitCode:
@@ -171,9 +172,11 @@ async def test_faults_and_dialects(capsys):
 
 @pytest.mark.parametrize("name", emulators())
 async def test_each_of_them_starts_and_stops(capsys, name):
+    if not emulators()[name].ready:
+        pytest.skip(f"{emulators()[name].needs} is not installed")
     async with running(capsys, name) as process:
         (listening,) = await process.lines("listening")
-        assert listening["endpoint"].startswith("ws://127.0.0.1:")
+        assert "://127.0.0.1:" in listening["endpoint"]
         assert await process.stop() == ExitCode.OK
 
 

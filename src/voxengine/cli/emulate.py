@@ -78,12 +78,13 @@ async def emulate(
         InputProblem: the port cannot be had.
         MissingDependencyError: something that it needs is not installed.
     """
-    from voxengine.testing.emulators.catalogue import make_emulator
+    from voxengine.testing.emulators.catalogue import emulators, make_emulator
     from voxengine.testing.emulators.openai import EmulatorFailed
 
     if key != DEFAULT_KEY:
         keep_secret(key)
-    report = Report(name, key, as_json)
+    entry = emulators().get(name)
+    report = Report(name, key, entry.judged_by if entry is not None else "", as_json)
     emulator = make_emulator(
         name,
         responses=responses,
@@ -132,8 +133,9 @@ def _signals() -> Iterator[asyncio.Future[bool]]:
 class Report:
     """Tells of an emulator: one line a session, a turn, a refusal, a violation."""
 
-    def __init__(self, name: str, key: str, as_json: bool) -> None:
+    def __init__(self, name: str, key: str, judged_by: str, as_json: bool) -> None:
         self._name = name
+        self._judged_by = judged_by
         self._key = key
         self._as_json = as_json
         #: By session: what of its model's memory was told.
@@ -142,7 +144,8 @@ class Report:
     def begins(self, emulator: Any) -> None:
         """It listens."""
         command = self._command(emulator.metadata)
-        oracle = None if emulator.judge is None else emulator.judge.oracle
+        judge = getattr(emulator, "judge", None)
+        oracle = None if judge is None else getattr(judge, "oracle", self._judged_by)
         if self._as_json:
             line = {"endpoint": emulator.endpoint, "command": command, "judged_by": oracle}
             self._line("listening", emulator=self._name, **line)
@@ -150,10 +153,7 @@ class Report:
         console = stdout()
         console.print(f"[bold]{self._name}[/] at {emulator.endpoint}", soft_wrap=True)
         if oracle is None:
-            from voxengine.testing.emulators.catalogue import emulators
-
-            judge = emulators()[self._name].judged_by
-            console.print(f"messages are not judged: {judge} are not installed")
+            console.print(f"messages are not judged: {self._judged_by} are not installed")
         else:
             console.print(f"messages are judged by {oracle}")
         console.print(f"  {command}", soft_wrap=True, markup=False)
@@ -243,7 +243,8 @@ class Report:
     def ends(self, emulator: Any) -> None:
         """It was stopped."""
         sessions = len(emulator.sessions)
-        figures = {} if emulator.judge is None else emulator.judge.figures()
+        counted = getattr(getattr(emulator, "judge", None), "figures", dict)
+        figures: dict[str, Any] = counted()
         self._line("stopped", sessions=sessions, **figures)
 
     def _line(self, kind: str, **fields: Any) -> None:

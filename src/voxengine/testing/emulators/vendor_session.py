@@ -53,6 +53,7 @@ class VendorSession:
         model: its model, None before `make_model`.
         socket: the connection, None before it is open and after it is gone.
         over: whether the connection is gone.
+        judge: judges its messages, that of the emulator unless `opened` sets another.
     """
 
     def __init__(self, emulator: VendorEmulator, request: Request, session_id: str) -> None:
@@ -63,6 +64,7 @@ class VendorSession:
         self.model: ScriptedModel | None = None
         self.socket: Link | None = None
         self.over = False
+        self.judge: Any = emulator.judge
         #: What is still to end after the connection is gone.
         self.tasks: list[asyncio.Task[None]] = []
         self._out: WireOut | None = None
@@ -165,8 +167,8 @@ class VendorSession:
             return
         kind = self.kind_of(message)
         text = json.dumps(message, ensure_ascii=False)
-        if self.emulator.judge is not None:
-            for problem in self.emulator.judge.server(text):
+        if self.judge is not None:
+            for problem in self.judge.server(text):
                 self.emulator.violated(f"{kind}: {problem}")
         self.emulator.tell(self, message)
         self._out.pass_on(text.encode() if binary else text, kind)
@@ -268,8 +270,7 @@ class VendorSession:
         self.received(found)
 
     def _problems(self, message: Any) -> list[str]:
-        judge = self.emulator.judge
-        return judge.client(message) if judge is not None else []
+        return self.judge.client(message) if self.judge is not None else []
 
     def _due(self, name: str, call: Callable[..., None], args: tuple[Any, ...]) -> None:
         self._timers.pop(name, None)

@@ -69,9 +69,14 @@ class GoogleSTTEmulator:
         self._server: Any = None
 
     @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Options with which the part finds it."""
-        return {"endpoint": f"http://{self.host}:{self.port}", "project": "emulated"}
+        return {"endpoint": self.endpoint, "project": "emulated"}
 
     async def start(self) -> None:
         """Open the port."""

@@ -63,4 +63,5 @@ class _Told:
         return json.dumps(self._session.config)
 
     def voice(self) -> str | None:
-        return json.dumps(self._session.config)
+        voice: str | None = self._session.config["audio"]["output"].get("voice")
+        return voice

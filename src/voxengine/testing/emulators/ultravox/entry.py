@@ -9,6 +9,5 @@ ENTRIES = (
         make="voxengine.testing.emulators.ultravox:UltravoxEmulator",
         judged_by="documented shape",
         judge="voxengine.testing.oracles.ultravox:ultravox_judge",
-        stand="voxengine.testing.emulators.ultravox.stand:stand",
     ),
 )

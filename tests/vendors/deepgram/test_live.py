@@ -1,0 +1,62 @@
+"""One short conversation with the real Voice Agent, and its ears and voices by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from tests.vendors.line import Line
+from voxengine import events as ev
+from voxengine.audio.formats import AudioFormat
+from voxengine.audio.level import silence
+from voxengine.audio.wav import load_speech
+from voxengine.data import SPEECH
+from voxengine.providers.cascade.parts import STTEvent, STTTurnEnded
+from voxengine.providers.cascade.registry import create_part
+from voxengine.providers.deepgram import DeepgramProvider
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.real_clock,
+    pytest.mark.skipif("DEEPGRAM_API_KEY" not in os.environ, reason="DEEPGRAM_API_KEY is not set"),
+]
+
+
+async def test_it_answers():
+    provider = DeepgramProvider({"instructions": "Answer with one short sentence."})
+    line = Line(provider)
+    await provider.connect()
+    await provider.send_text("Say hello.")
+    await line.wait(ev.ResponseCompleted)
+    await provider.disconnect()
+    kinds = {type(event) for event in line.events}
+    assert {ev.ResponseStarted, ev.TextOutput, ev.AudioOutputChunk, ev.UsageUpdated} <= kinds
+    assert not kinds & {ev.ErrorGeneral, ev.ConnectionLost}
+
+
+async def test_it_hears():
+    heard: list[STTEvent] = []
+    format = AudioFormat("pcm16", 16000)
+    audio = load_speech(SPEECH / "go_forward_ten_meters.wav", format, downmix=True)
+    audio += silence(2000, format)
+    stream = await create_part("stt", "deepgram").open(heard.append, session="live")
+    for at in range(0, len(audio), 640):
+        stream.feed(audio[at : at + 640])
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(2)
+    await stream.close()
+    ends = [event for event in heard if isinstance(event, STTTurnEnded)]
+    assert "forward" in ends[0].text.lower()
+
+
+@pytest.mark.parametrize("model", ["aura-2-thalia-en", "flux-haley-en"])
+async def test_it_speaks(model: str):
+    part = create_part("tts", f"deepgram/{model}")
+    stream = await part.open(voice=None, speed=1.0, session="live")
+    stream.push("Good morning.")
+    stream.end()
+    audio = b"".join([speech.audio async for speech in stream])
+    await part.close()
+    assert len(audio) > 24000
