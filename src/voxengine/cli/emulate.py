@@ -242,7 +242,7 @@ class Report:
 
     def ends(self, emulator: Any) -> None:
         """It was stopped."""
-        sessions = len(emulator.sessions)
+        sessions = len(getattr(emulator, "sessions", ()))
         counted = getattr(getattr(emulator, "judge", None), "figures", dict)
         figures: dict[str, Any] = counted()
         self._line("stopped", sessions=sessions, **figures)
