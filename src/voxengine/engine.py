@@ -613,7 +613,7 @@ class VoiceEngine:
 
         One whose tools are running is, if it goes on by itself when they return.
         """
-        return self._session is not None and self._session.core.replies.open is not None
+        return self._session is not None and self._session.core.owes_answer
 
     @property
     def response_id(self) -> str | None:

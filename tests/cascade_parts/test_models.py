@@ -199,6 +199,25 @@ class TestWhisperByName:
             asyncio.run(WhisperSTT("base").load())
         assert asked == [True, False]
         assert f"{MODEL_DIR_VARIABLE}/whisper-base" in str(caught.value)
+        assert "whisper//path/to/it" in str(caught.value)
+
+    def test_a_model_of_the_hub_that_is_on_this_machine(self, tmp_path, monkeypatch):
+        """Whatever its size: the hub's folders of this machine are looked into before the network is."""
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        repository = tmp_path / "models--mobiuslabsgmbh--faster-whisper-large-v3-turbo"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text("abc123")
+        snapshot = repository / "snapshots" / "abc123"
+        snapshot.mkdir(parents=True)
+        packaged = find_whisper("tiny.en")
+        for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
+            (snapshot / name).symlink_to(packaged.file(name))
+        for name in ("large-v3-turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo"):
+            found = find_whisper(name)
+            assert (found.path, found.pinned) == (snapshot, False)
+        with pytest.raises(ModelError, match=r"could not be fetched.*Without a network"):
+            find_whisper("small.en")
 
     def test_files_that_are_no_model(self, own):
         for name in ("model.bin", "config.json", "tokenizer.json"):

@@ -32,9 +32,10 @@ def made(model, options):
 def test_built_in_names():
     assert list_parts("vad") == ["energy", "silero"]
     assert list_parts("turn") == ["adaptive"]
-    assert list_parts("stt") == ["whisper"]
-    assert list_parts("tts") == ["hibari"]
-    assert list_parts("brain") == ["openai-chat", "scripted", "smollm2"]
+    # And those of the vendors, which come and go with their folders.
+    assert {"whisper"} <= set(list_parts("stt"))
+    assert {"hibari", "cartesia"} <= set(list_parts("tts"))
+    assert {"anthropic", "openai", "openai-chat", "scripted", "smollm2"} <= set(list_parts("brain"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_factory_by_import_path():
 def test_parts_of_installed_packages(monkeypatch):
     point = SimpleNamespace(load=lambda: made)
     monkeypatch.setattr(registry, "_offered", {"stt.parakeet": point, "tts.other": point})
-    assert list_parts("stt") == ["parakeet", "whisper"]
+    assert {"parakeet", "whisper"} <= set(list_parts("stt"))
     assert create_part("stt", "parakeet/v3").model == "v3"
 
 
@@ -98,8 +99,8 @@ def test_parts_of_installed_packages(monkeypatch):
     ("kind", "spec", "options", "message"),
     [
         ("ears", "whisper", {}, "vad, turn, stt, brain, tts"),
-        ("stt", "wisper/base", {}, "available: whisper. Did you mean 'whisper'"),
-        ("stt", "", {}, "available: whisper"),
+        ("stt", "wisper/base", {}, r"available: .*whisper. Did you mean 'whisper'"),
+        ("stt", "", {}, r"available: .*whisper"),
         ("vad", "silero/large", {}, "nothing behind"),
         ("vad", "energy", {"loud": 1}, "no option 'loud'; it has threshold_db"),
         ("vad", "silero", {"x": 1}, "it has none"),

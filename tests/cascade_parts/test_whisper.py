@@ -161,6 +161,39 @@ class TestRepeats:
         assert compression_ratio("go on " * 30) > 2
 
 
+@pytest.mark.models
+def test_it_listens_for_the_words_of_a_vocabulary(stt):
+    """A real recording of which the model by itself gets one word wrong."""
+    speech = recording("sense_and_sensibility_0880")
+
+    def text(*vocabulary: str) -> str:
+        session = "-".join(vocabulary)
+        work = stt.transcribe(speech, session=session, vocabulary=vocabulary)
+        found: str = asyncio.run(work).text
+        return found
+
+    assert "ill-disposed" not in text()
+    assert text("ill-disposed") == "He was not an ill-disposed young man."
+    # More of them than it can read do no harm, and none is heard where nothing is said.
+    assert "young man" in text(*(f"word{n}" for n in range(400)))
+    quiet = stt.transcribe(noise(2.0, 0.005), session="quiet", vocabulary=["ill-disposed"])
+    assert asyncio.run(quiet).text == ""
+
+
+def test_a_language_is_not_a_country():
+    assert WhisperSTT("base", language="de-DE")._language == "de"
+
+
+@pytest.mark.models
+def test_a_model_under_a_path(stt):
+    folder = stt.files.path
+    one = WhisperSTT(str(folder))
+    asyncio.run(one.load())
+    assert one.files is not None
+    assert not one.files.pinned
+    assert asyncio.run(one.transcribe(silence(1.0), session="path")).text == ""
+
+
 def long_speech(gap_s: float):
     parts, said = [], []
     for name in (*SENTENCES, "go_forward_ten_meters", *SENTENCES):

@@ -81,11 +81,75 @@ def test_a_text_waits_for_the_request_where_there_are_no_items():
     assert len(d.of(fx.SendText)) == 1
 
 
-def test_what_cannot_go_with_a_text_is_told():
+@pytest.mark.parametrize(
+    ("can", "asked"),
+    [
+        (EARLY, fx.CreateResponse(("text",))),
+        (replace(EARLY, history="none"), fx.CreateResponse(None, "be short")),
+        (replace(EARLY, response_on_request=False), fx.CreateResponse(None, "be short")),
+    ],
+)
+def test_what_cannot_go_with_a_text_is_told(can: Capabilities, asked: fx.CreateResponse):
+    d = Driver(can)
+    d.give(fx.AddItem(message("hello")))
+    d.give(asked)
+    assert d.one(ev.SystemWarning).code == "response_options_left_out"
+    assert d.one(fx.SendText).text == "hello"
+    assert not d.of(fx.RenewMemory)
+
+
+def test_instructions_of_a_response_to_a_text_go_in_after_it_as_a_note():
+    d = Driver(replace(EARLY, system_messages=True))
+    d.give(fx.AddItem(message("good morning", "x1")))
+    d.give(fx.AddItem(message("are you there?", "x2")))
+    d.give(fx.CreateResponse(None, "be short"))
+    told = [e for e in d.effects if isinstance(e, (fx.GiveNote, fx.RequestResponse))]
+    assert [type(e) for e in told] == [fx.GiveNote, fx.GiveNote, fx.RequestResponse]
+    assert "good morning" in told[0].text  # type: ignore[union-attr]
+    assert "are you there?" in told[1].text  # type: ignore[union-attr]
+    assert told[2] == fx.RequestResponse(None, "be short", None)
+    assert not d.of(fx.SendText)
+    d.answer("yes", 100)
+    assert d.item("a1").turn_id == "x2"
+    d.give(fx.CreateResponse(), 1.0)
+    assert len(d.of(fx.GiveNote)) == 2
+
+
+def test_where_every_text_is_answered_they_wait_for_a_connection_that_knows_it():
     d = Driver(EARLY)
     d.give(fx.AddItem(message("hello")))
-    d.give(fx.CreateResponse(("text",), "be short"))
-    assert d.one(ev.SystemWarning).code == "response_options_left_out"
+    d.give(fx.CreateResponse(None, "be short"))
+    assert len(d.of(fx.RenewMemory)) == 1
+    assert not d.of(fx.SendText) + d.of(fx.RequestResponse)
+    assert d.core.owes_answer
+    d.give(fx.Reattached("vendor", EARLY, "memory", outage=False))
+    assert d.one(fx.RequestResponse) == fx.RequestResponse(None, "be short", None)
+    assert not d.of(fx.SendText)
+    assert d.core.answering
+
+
+def test_without_such_a_connection_the_text_is_answered_as_it_is():
+    d = Driver(EARLY)
+    d.give(fx.AddItem(message("hello")))
+    d.give(fx.CreateResponse(None, "be short"))
+    d.give(fx.RenewalFailed())
+    assert d.one(fx.SendText) == fx.SendText("hello", "user")
+    assert [w.code for w in d.of(ev.SystemWarning)] == [
+        "memory_not_renewed",
+        "response_options_left_out",
+    ]
+    assert len(d.of(fx.RenewMemory)) == 1
+    assert d.core.answering
+
+
+def test_nothing_is_owed_when_what_waits_was_called_off():
+    d = Driver(EARLY)
+    d.give(fx.AddItem(message("hello")))
+    d.give(fx.CreateResponse(None, "be short"))
+    d.give(fx.Interrupt())
+    assert not d.core.owes_answer
+    d.give(fx.Reattached("vendor", EARLY, "memory", outage=False))
+    assert not d.of(fx.RequestResponse)
 
 
 def test_a_text_that_waits_is_told_before_the_user_is_answered():
@@ -102,6 +166,7 @@ def test_a_text_that_waits_is_told_before_the_user_is_answered():
     [
         (replace(EARLY, system_messages=True), fx.GiveNote),
         (replace(EARLY, instructions_updatable=True), fx.GiveNote),
+        (EARLY, fx.RenewMemory),
         (replace(EARLY, text_input=False), fx.RenewMemory),
         (replace(EARLY, text_input=False, history="none"), ev.SystemWarning),
     ],
@@ -122,6 +187,14 @@ def test_words_that_have_no_way_of_their_own_go_with_the_next_text():
     d.give(fx.Text("hello"))
     assert "the caller is Ann" in d.one(fx.SendText).text
     assert d.one(fx.SendText).text.endswith("\n\nhello")
+
+
+def test_what_another_connection_knows_goes_with_no_text():
+    d = Driver(EARLY)
+    d.give(fx.AddItem(message("the caller is Ann", role="system")))
+    d.give(fx.Reattached("vendor", EARLY, "memory", outage=False))
+    d.give(fx.Text("hello"))
+    assert d.one(fx.SendText).text == "hello"
 
 
 # -- taking out
@@ -489,3 +562,99 @@ def test_audio_that_comes_in_another_format_is_counted_by_it():
     d.wait(1.0)
     assert d.item("a1").audio_ms == pytest.approx(400.0)
     assert d.item("a1").heard_ms == pytest.approx(400.0)
+
+
+# -- results that would be answered unasked
+
+GOES_ON = replace(EARLY, continues_after_tool=True, system_messages=True)
+LOOK = frozenset({"look"})
+RESULT = fx.SendToolResult("c1", "it")
+
+
+def returned(can: Capabilities = GOES_ON) -> Driver:
+    """A tool whose result is not to be answered has returned."""
+    d = Driver(can, silent_tools=LOOK)
+    call_of(d)
+    d.give(fx.ToolFinished("c1", "it"))
+    return d
+
+
+@pytest.mark.parametrize(
+    ("can", "kept"),
+    [
+        (GOES_ON, True),
+        (replace(GOES_ON, response_on_request=False), True),
+        (replace(GOES_ON, silent_results=True), False),
+        (replace(GOES_ON, continues_after_tool=False), False),
+    ],
+)
+def test_a_result_is_kept_from_who_would_go_on(can: Capabilities, kept: bool):
+    d = returned(can)
+    assert bool(d.of(fx.SendToolResult)) == (not kept)
+    assert d.one(ev.FunctionCompleted).output == "it"
+    assert not d.core.answering
+    assert [i.output for i in d.core.conversation if i.kind == "function_output"] == ["it"]
+
+
+@pytest.mark.parametrize("on_request", [True, False])
+def test_the_response_that_is_asked_for_is_the_one_that_follows(on_request: bool):
+    d = returned(replace(GOES_ON, response_on_request=on_request))
+    d.give(fx.CreateResponse())
+    assert d.one(fx.SendToolResult) == RESULT
+    assert not d.of(fx.RequestResponse)
+    assert d.core.answering
+    d.answer("found it", 100, n=2)
+    assert not d.core.answering
+    assert d.log[-1] == ("assistant", "found it")
+    d.give(fx.CreateResponse(), 1.0)
+    assert len(d.of(fx.SendToolResult)) == 1
+
+
+def test_what_that_response_cannot_be_like_is_told():
+    d = returned()
+    d.give(fx.CreateResponse(None, "be short"))
+    assert d.one(ev.SystemWarning).code == "response_options_left_out"
+    assert d.one(fx.SendToolResult) == RESULT
+
+
+def test_the_user_speaks_and_the_results_are_told_before():
+    d = returned()
+    d.user_speaks("u2")
+    assert d.one(fx.SendToolResult) == fx.SendToolResult("c1", "it", best_effort=True)
+    d.user_stops("u2", "and now?")
+    d.answer("now this", 100, n=2)
+    assert d.item("a2").turn_id == "u2"
+    assert len(d.of(fx.SendToolResult)) == 1
+
+
+def test_who_does_not_wait_for_a_result_any_more_is_told_in_words():
+    d = returned()
+    d.give(ev.FunctionCancelled(call_id="c1", name="look"))
+    assert d.one(fx.SendText) == fx.SendText(
+        "The call of the tool 'look' has returned: it", "system"
+    )
+    d.give(fx.CreateResponse())
+    assert not d.of(fx.SendToolResult) + d.of(ev.FunctionCancelled)
+    assert len(d.of(fx.RequestResponse)) == 1
+
+
+def test_a_result_that_was_taken_out_is_not_told():
+    d = returned()
+    kept = next(i.id for i in d.core.conversation if i.kind == "function_output")
+    d.give(fx.DeleteItem(kept))
+    d.give(fx.Reattached("vendor", GOES_ON, "memory", outage=False))
+    d.give(fx.CreateResponse())
+    assert not d.of(fx.SendToolResult)
+    assert len(d.of(fx.RequestResponse)) == 1
+
+
+@pytest.mark.parametrize(("history", "notes"), [("at_start", 0), ("none", 1)])
+def test_another_connection_knows_the_result_from_the_log(history: Any, notes: int):
+    can = replace(GOES_ON, history=history)
+    d = returned(can)
+    d.give(fx.Reattached("vendor", can, "rotation", outage=False))
+    d.give(fx.CreateResponse())
+    words = [text.text for text in d.of(fx.SendText) if text.role == "system"]
+    assert len(words) == notes
+    assert not d.of(fx.SendToolResult)
+    assert len(d.of(fx.RequestResponse)) == 1

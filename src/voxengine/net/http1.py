@@ -70,7 +70,10 @@ class Answer(msgspec.Struct, frozen=True):
 
     def to_bytes(self, *, head_only: bool = False) -> bytes:
         """The answer as it goes over the wire."""
-        phrase = HTTPStatus(self.status).phrase
+        try:
+            phrase = HTTPStatus(self.status).phrase
+        except ValueError:  # a vendor's own, such as 529
+            phrase = ""
         fields = {**self.headers, "Content-Length": str(len(self.body)), "Connection": "close"}
         lines = [f"HTTP/1.1 {self.status} {phrase}", *(f"{k}: {v}" for k, v in fields.items())]
         return "\r\n".join([*lines, "", ""]).encode() + (b"" if head_only else self.body)

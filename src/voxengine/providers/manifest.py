@@ -26,6 +26,9 @@ class PartEntry(msgspec.Struct, frozen=True):
     #: Its factory, called as `factory(model, options)`; in a manifest "module:attribute", imported when it is used.
     factory: Any
     shared: bool = False
+    #: Options that general settings of the session stand for, where the application did not give them: the name of
+    #: the option, and that of the setting in `ProviderConfig`.
+    settings: Mapping[str, str] = {}
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):

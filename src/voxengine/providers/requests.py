@@ -1,4 +1,4 @@
-"""One request over HTTP on the way to a connection: for an address, a token, a call. Failures as those of a handshake."""
+"""One request over HTTP on the way to a connection: for an address, a token, a call. It fails as a handshake does."""
 
 from __future__ import annotations
 

@@ -147,9 +147,9 @@ class SessionCore:
         #: Items that the provider at work knows by no id of ours, and the user's texts that it was not told of yet.
         self.nameless: set[str] = set()
         self.untold: list[str] = []
-        #: Its memory is not as the log is; another connection is being opened for that; not before this time.
         #: Results of tools that the provider would answer unasked.
         self.held_results: list[tuple[Call, Item]] = []
+        #: Its memory is not as the log is; another connection is being opened for that; not before this time.
         self.stale = self.renewing = False
         self.renew_at = 0.0
         #: Items that the application took out; and those that were cut before any of it was heard, with the item
@@ -301,6 +301,11 @@ class SessionCore:
         return self.replies.open is not None
 
     @property
+    def owes_answer(self) -> bool:
+        """As `answering`; or it is asked for as soon as another connection knows the conversation as it stands."""
+        return self.answering or (self.stale and self.replies.pending is not None)
+
+    @property
     def answers_in_text(self) -> bool:
         """Answers have no audio, so their text is perceived when it arrives."""
         return self.options.text_only or not self.capabilities.audio_output
@@ -394,6 +399,8 @@ class SessionCore:
             self.nameless.clear()
             if command.capabilities.history != "none":
                 self.untold.clear()  # the log has them
+                self.held_results.clear()
+                self.notes.prefix.clear()
         self.calls.next_leg()
         if not self.provider:
             self.state_since = self.now

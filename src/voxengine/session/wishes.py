@@ -43,7 +43,16 @@ def check_wishes(
 
 #: What a vendor may want to know before a conversation begins, and another connection of the same provider can be told.
 _AT_THE_START = frozenset(
-    {"instructions", "language", "max_response_tokens", "temperature", "tools", "voice"}
+    {
+        "instructions",
+        "language",
+        "max_response_tokens",
+        "temperature",
+        "tools",
+        "turn_options",
+        "vocabulary",
+        "voice",
+    }
 )
 
 

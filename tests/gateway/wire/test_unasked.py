@@ -12,6 +12,7 @@ from tests.gateway.wire.test_input import MANUAL, words
 from tests.testing.profiles import PROFILES
 from voxengine import events as ev
 from voxengine.audio.level import silence
+from voxengine.audio.signal import speak
 from voxengine.gateway.wire.expected import BUDGET
 
 STREAMS = PROFILES["like a vendor of streams"]
@@ -72,7 +73,7 @@ async def test_what_the_response_is_asked_for_with_is_kept():
         ({"tool_choice": "none"}, {}, "response.tool_choice"),
         (
             {"instructions": "Be brief."},
-            {"instructions_updatable": False},
+            {"instructions_updatable": False, "history": "none"},
             "response.instructions",
         ),
     ],
@@ -92,6 +93,47 @@ async def test_what_cannot_be_done_is_said_before_anything_is_heard(
         done = await client.told("response.done")
         assert done["response"]["status"] == "completed"
         assert words(client) == "hello there"
+
+
+#: Who settles what it is told to be when a connection begins.
+SETTLED = {**STREAMS, "instructions_updatable": False}
+
+
+async def test_what_is_settled_at_the_start_is_had_by_another_connection():
+    setup = {"capabilities": SETTLED, "mock_responses": {"Be brief.": "Yes"}}
+    async with talking(setup) as client:
+        engine = client.call.engine
+        await turn(client)
+        first = engine.provider
+        at_work: list[Any] = []
+        engine.on(
+            ev.ResponseStarted,
+            lambda _: at_work.append((engine.provider, engine.provider.config.instructions)),  # type: ignore[union-attr]
+        )
+        client.say("response.create", response={"instructions": "Be brief."})
+        done = await client.told("response.done")
+        assert done["response"]["status"] == "completed"
+        assert words(client) == "hello there"
+        assert [told for _, told in at_work] == ["Be brief."]
+        assert at_work[0][0] is not first
+        await asyncio.sleep(10)
+        assert engine.provider.config.instructions is None  # type: ignore[union-attr]
+        assert client.errors == []
+
+
+async def test_not_while_something_is_being_said():
+    setup = {"capabilities": SETTLED, "mock_responses": {"tell me more": "Yes " * 40}}
+    async with talking(setup) as client:
+        await turn(client, "tell me more")
+        client.say("response.create")
+        await client.told("response.done")
+        assert client.call.engine.state == "speaking"
+        client.append(speak("hello", PCM24))
+        client.say("input_audio_buffer.commit")
+        client.say("response.create", response={"instructions": "Be brief."})
+        assert (await client.told("error"))["error"]["param"] == "response.instructions"
+        client.say("response.create")
+        assert (await client.told("response.done", 2))["response"]["status"] == "completed"
 
 
 async def test_it_is_asked_for_once():

@@ -143,6 +143,8 @@ class _Aside:
         self.joins = plan.conversation_id is not None
         self._call_engine = session.call.engine
         self._conversation = Conversation()
+        #: A text that is said, so that it is answered as one, where what is told at the beginning is only known.
+        self._said = context.pop() if self._has_text_to_say(context) else None
         for item in context:
             self._conversation.add(item)
         self.response = Response(
@@ -215,9 +217,18 @@ class _Aside:
         tools = self._session.settings.values["tools"] if own is None else ()
         await engine.set_tools(own or [client_tool(tool) for tool in tools])
         await engine.connect()
+        if self._said is not None:
+            await engine.add_item(self._said)
         choice = self._plan.overrides.get("tool_choice")
         overrides = {"tool_choice": choice} if choice is not None else None
         await engine.create_response(instructions=self._plan.instructions, overrides=overrides)
+
+    def _has_text_to_say(self, context: list[Item]) -> bool:
+        provider, last = self._call_engine.provider, context[-1] if context else None
+        if provider is None or last is None or last.role != "user" or not last.text:
+            return False
+        can = provider.capabilities
+        return can.history != "items" and can.text_input and self._plan.instructions is None
 
     def _config(self) -> VoiceEngineConfig:
         plan, config = self._plan, self._call_engine.config

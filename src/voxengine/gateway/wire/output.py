@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.conversation import Item
+from voxengine.errors import UnsupportedFeatureError
 from voxengine.gateway.wire.announcement import Announcement
 from voxengine.gateway.wire.aside import Asides
 from voxengine.gateway.wire.audio import Sounding
@@ -321,18 +323,29 @@ class Output:
             self._asides.begin(plan, given if isinstance(given, list) else None)
             return
         self._asked, self._asked_of_engine, self._owed = plan, False, None
+        modalities = [plan.modality] if asked is not None and asked.output_modalities else None
         try:
-            await self._engine.create_response(
-                [plan.modality] if asked is not None and asked.output_modalities else None,
-                instructions=plan.instructions,
-                overrides=plan.overrides or None,
-            )
+            await self._ask(plan, modalities)
         except BaseException:
             self._asked = None
             raise
         self._asked_of_engine = True
         if self._asked is not None:
             self._look_for_asked(None)
+
+    async def _ask(self, plan: Plan, modalities: list[str] | None) -> None:
+        """Ask the engine. Speech of one who cannot but speak is told as text."""
+        ask = partial(
+            self._engine.create_response,
+            instructions=plan.instructions,
+            overrides=plan.overrides or None,
+        )
+        try:
+            await ask(modalities)
+        except UnsupportedFeatureError:
+            if modalities != ["text"]:
+                raise
+            await ask(None)
 
     def plan_for(self, asked: schema.ResponseParams | None) -> Plan:
         """The plan of a response that is asked for.

@@ -43,6 +43,10 @@ async def answer_unasked(session: RealtimeSession, asked: schema.ResponseParams 
     can = provider.capabilities if provider is not None else Capabilities()
     written = asked is not None and bool(asked.output_modalities)
     wanted = _settings(plan, can, written=written)
+    settled = [] if can.instructions_updatable else sorted(wanted.keys() - {"modalities"})
+    if settled and session.call.engine.state != "idle":
+        # Another connection that begins with them would have to wait until what is being said was heard.
+        raise _refused(*settled)
     if wanted:
         try:
             await session.call.engine.update_session(**wanted)

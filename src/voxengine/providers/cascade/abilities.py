@@ -8,7 +8,7 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
 from voxengine.errors import ConfigurationError
 from voxengine.providers.capabilities import Capabilities, TurnDetection
-from voxengine.providers.cascade.assembly import is_on_device, tool_specs
+from voxengine.providers.cascade.assembly import is_on_device, listens_for_words, tool_specs
 from voxengine.providers.cascade.parts import StreamingSTT
 from voxengine.providers.cascade.settings import (
     TURN_OPTIONS,
@@ -48,6 +48,7 @@ CASCADE = Capabilities(
     tools=True,
     parallel_tools=True,
     continues_after_tool=True,
+    silent_results=True,
     history="items",
     history_places=True,
     system_messages=True,
@@ -76,7 +77,7 @@ def of_instance(
         partial_transcripts=config.partials is not False,
         turn_detection=turn_kinds(detects),
         turn_options=turn_options(detects),
-        vocabulary=ears is not None and ears.takes_vocabulary,
+        vocabulary=ears.takes_vocabulary if ears else listens_for_words(settings, config),
         emotion=ears is not None and ears.tells_emotion and config.emotion is not False,
         on_device=is_on_device(settings, config),
     )

@@ -25,10 +25,18 @@ from voxengine.providers.cascade.parts import (
     ToolSpec,
     TurnDetector,
 )
-from voxengine.providers.cascade.registry import create_part, list_parts
+from voxengine.providers.cascade.registry import create_part, list_parts, part_settings
 from voxengine.providers.cascade.settings import CascadeSettings
 
-__all__ = ["Parts", "connection_error", "is_on_device", "streaming_stt", "tool_specs"]
+__all__ = [
+    "Parts",
+    "connection_error",
+    "is_on_device",
+    "listens_for_words",
+    "streaming_stt",
+    "takes_vocabulary",
+    "tool_specs",
+]
 
 #: Parts that need no network once they are installed.
 _ON_DEVICE = {
@@ -37,11 +45,6 @@ _ON_DEVICE = {
     "stt": ("whisper",),
     "llm": ("scripted", "smollm2"),
     "tts": ("hibari",),
-}
-#: What a part is to be told of the general settings, where the application did not tell it by itself.
-_FROM_CONFIG: dict[str, dict[str, str]] = {
-    "openai-chat": {"api_key": "api_key", "max_tokens": "max_response_tokens"},
-    "whisper": {"language": "language"},
 }
 #: Seconds that a part may take to close.
 _CLOSING = 1.0
@@ -89,8 +92,8 @@ class Parts:
             raise failures.exceptions[0] from None
 
     async def close(self) -> None:
-        """Let go of what the brain and a voice that streams hold on this loop; others are shared by the sessions."""
-        for part in (self.brain, self.tts if isinstance(self.tts, StreamingTTS) else None):
+        """Let go of what the brain and the voice hold on this loop; the others are shared by the sessions."""
+        for part in (self.brain, self.tts):
             close = getattr(part, "close", None)
             if close is not None:
                 with contextlib.suppress(Exception):
@@ -116,13 +119,13 @@ def _part(
         return spec
     if kind == "llm":
         spec = _brain_spec(spec, config.model)
-    name = spec.partition("/")[0]
     given: dict[str, Any] = dict(options)
-    for option, setting in _FROM_CONFIG.get(name, {}).items():
+    kind = "brain" if kind == "llm" else kind
+    for option, setting in part_settings(kind, spec).items():
         value = getattr(config, setting)
         if value is not None:
             given.setdefault(option, value)
-    return create_part("brain" if kind == "llm" else kind, spec, given)
+    return create_part(kind, spec, given)
 
 
 def _brain_spec(spec: str, model: str | None) -> str:
@@ -142,6 +145,19 @@ def streaming_stt(settings: CascadeSettings, config: ProviderConfig) -> Streamin
     except VoiceEngineError:
         return None  # connecting tells what is wrong with it
     return stt if isinstance(stt, StreamingSTT) else None
+
+
+def listens_for_words(settings: CascadeSettings, config: ProviderConfig) -> bool:
+    """Whether the recogniser takes words to listen for, as far as that is known before anything is loaded."""
+    try:
+        return takes_vocabulary(_part("stt", (STT, StreamingSTT), settings, config))
+    except VoiceEngineError:
+        return False  # connecting tells what is wrong with it
+
+
+def takes_vocabulary(stt: STT | StreamingSTT) -> bool:
+    """Whether a recogniser of either kind takes words to listen for."""
+    return bool(getattr(stt, "takes_vocabulary", False))
 
 
 def is_on_device(settings: CascadeSettings, config: ProviderConfig) -> bool:

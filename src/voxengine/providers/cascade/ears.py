@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
-from voxengine.providers.cascade.assembly import Parts
+from voxengine.providers.cascade.assembly import Parts, takes_vocabulary
 from voxengine.providers.cascade.called_hearing import CalledHearing
 from voxengine.providers.cascade.hearing import Hearing
 from voxengine.providers.cascade.listener import Listener
@@ -53,23 +53,32 @@ def make_ears(
             **common,
         )
     else:
-        ears = CalledHearing(listener, transcribe=_Budgeted(stt, session, settings), **common)
+        words = tuple(config.vocabulary or ())
+        known = {"vocabulary": words} if words and takes_vocabulary(stt) else {}
+        ears = CalledHearing(
+            listener, transcribe=_Budgeted(stt, session, settings, known), **common
+        )
     ears.choose(config.turn_detection)
     ears.configure(config.turn_options or {})
     return ears
 
 
 class _Budgeted:
-    """A recogniser that is called, for one session: each call has its time."""
+    """A recogniser that is called, for one session: each call has its time. `known` is what it takes in addition."""
 
-    def __init__(self, stt: STT, session: str, settings: CascadeSettings) -> None:
+    def __init__(
+        self, stt: STT, session: str, settings: CascadeSettings, known: Mapping[str, Any]
+    ) -> None:
         self._stt = stt
+        self._known = known
         self._session = session
         self._seconds = settings.stt_timeout
 
     async def __call__(self, samples: Samples, *, partial: bool) -> Transcription:
         try:
-            work = self._stt.transcribe(samples, session=self._session, partial=partial)
+            work = self._stt.transcribe(
+                samples, session=self._session, partial=partial, **self._known
+            )
             return await within(work, self._seconds, "speech recognition")
         except Exception as failure:
             raise as_provider_error(failure, "speech recognition") from failure

@@ -193,7 +193,11 @@ class TurnDetector(Protocol):
 
 @runtime_checkable
 class STT(Protocol):
-    """Speech to text."""
+    """Speech to text.
+
+    One that listens for given words says so by an attribute `takes_vocabulary = True`; `transcribe` is then also called
+    with `vocabulary`, a sequence of words and phrases, where the session has any.
+    """
 
     name: str
 
@@ -334,7 +338,7 @@ STTEvent: TypeAlias = (
 
 
 class STTStream(Protocol):
-    """The ears of one session, open at a recogniser. Its events come on the event loop, through `on_event` of `open`."""
+    """The ears of one session, open at a recogniser. Its events come on the event loop, by `on_event` of `open`."""
 
     def feed(self, audio: bytes) -> None:
         """Take the next audio: mono pcm16 at the recogniser's `sample_rate`, 10 ms to 1 s of it. Never waits.

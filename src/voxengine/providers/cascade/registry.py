@@ -26,6 +26,7 @@ __all__ = [
     "MAX_SHARED",
     "create_part",
     "list_parts",
+    "part_settings",
     "register_part",
     "unregister_part",
 ]
@@ -82,6 +83,16 @@ def list_parts(kind: str) -> list[str]:
     names = {name for known, name in (*_built_in(), *_registered) if known == kind}
     names |= {point.partition(".")[2] for point in _entry_points() if point.startswith(f"{kind}.")}
     return sorted(names)
+
+
+def part_settings(kind: str, spec: str) -> Mapping[str, str]:
+    """The options of a part that general settings stand for: the option's name, and the setting's.
+
+    Raises:
+        ConfigurationError: there is no such part.
+    """
+    _check_kind(kind)
+    return _entry(kind, spec.strip().partition("/")[0]).settings
 
 
 def create_part(kind: str, spec: str, options: Mapping[str, Any] | None = None) -> Any:

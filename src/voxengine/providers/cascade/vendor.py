@@ -12,11 +12,16 @@ VENDOR = Vendor(
         "vad.silero": PartEntry("voxengine.providers.cascade.factories:silero", shared=True),
         "vad.energy": PartEntry("voxengine.providers.cascade.factories:energy"),
         "turn.adaptive": PartEntry("voxengine.providers.cascade.factories:adaptive"),
-        "stt.whisper": PartEntry("voxengine.providers.cascade.factories:whisper", shared=True),
+        "stt.whisper": PartEntry(
+            "voxengine.providers.cascade.factories:whisper",
+            shared=True,
+            settings={"language": "language"},
+        ),
         "tts.hibari": PartEntry("voxengine.providers.cascade.factories:hibari", shared=True),
         "brain.scripted": PartEntry("voxengine.providers.cascade.brains.scripted:ScriptedBrain"),
         "brain.openai-chat": PartEntry(
-            "voxengine.providers.cascade.brains.openai_chat:OpenAIChatBrain"
+            "voxengine.providers.cascade.brains.openai_chat:OpenAIChatBrain",
+            settings={"api_key": "api_key", "max_tokens": "max_response_tokens"},
         ),
         "brain.smollm2": PartEntry(
             "voxengine.providers.cascade.brains.smollm2:SmolLM2Brain", shared=True

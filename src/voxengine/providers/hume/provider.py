@@ -305,12 +305,14 @@ class HumeProvider(TimedProvider):
         """Change instructions, voice or tools, or which events are told.
 
         Raises:
+            ConfigurationError: the voice is none that EVI has.
             UnsupportedFeatureError: anything else, which is settled when the chat begins.
         """
         socket = self.open_socket()
         fixed = [name for name in config if name not in shape.CHANGEABLE | _LOCAL]
         if fixed:
             raise self.unsupported(f"a change of {', '.join(fixed)} once the chat has begun")
+        shape.check_voice(config.get("voice"))
         self.config.update(**dict(config))
         self._set_local()
         settings = shape.changes_of(config, self._told)

@@ -12,6 +12,7 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
 from voxengine.conversation.history import HistoryBudget, as_prompt, fit
 from voxengine.conversation.items import Item
+from voxengine.errors import ConfigurationError
 from voxengine.providers.capabilities import Capabilities
 from voxengine.providers.hume.audio import OUTPUT
 
@@ -20,6 +21,7 @@ __all__ = [
     "CHANGEABLE",
     "ENDPOINT",
     "changes_of",
+    "check_voice",
     "notes_of",
     "settings_of",
     "told_apart",
@@ -99,6 +101,16 @@ def changes_of(changes: Mapping[str, Any], told: str = "") -> dict[str, Any]:
     if _is_voice(changes.get("voice")):
         settings["voice_id"] = changes["voice"]
     return settings
+
+
+def check_voice(voice: str | None) -> None:
+    """Look whether it is one that EVI can be asked for in a session.
+
+    Raises:
+        ConfigurationError: it is named, and not by its id.
+    """
+    if voice and not _is_voice(voice):
+        raise ConfigurationError(f"EVI's voices are named by their ids, and {voice!r} is none")
 
 
 def notes_of(config: ProviderConfig) -> Iterator[tuple[str, str]]:

@@ -173,7 +173,7 @@ class Vendor:
             )
 
     def _silent(self) -> set[Any]:
-        tools = self._config.tools or ()
+        tools = self._config.tools or () if self._capabilities.silent_results else ()
         return {tool.get("name") for tool in tools if tool.get("responds") is False}
 
     def tool_result(self, call_id: str, output: str) -> None:

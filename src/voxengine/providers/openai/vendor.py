@@ -1,6 +1,6 @@
 """What stands here, by name; see `voxengine.providers.manifest`."""
 
-from voxengine.providers.manifest import Vendor
+from voxengine.providers.manifest import PartEntry, Vendor
 
 VENDOR = Vendor(
     title="OpenAI, and what speaks its protocol",
@@ -10,7 +10,15 @@ VENDOR = Vendor(
         "xai": "voxengine.providers.openai:XAIProvider",
         "custom": "voxengine.providers.openai:CustomProvider",
     },
+    parts={
+        "brain.openai": PartEntry(
+            "voxengine.providers.openai.llm:make",
+            settings={"api_key": "api_key", "max_tokens": "max_response_tokens"},
+        )
+    },
+    extras={"brain.openai": "chat"},
     about={
+        "brain.openai": "OpenAI's text models",
         "openai": "OpenAI Realtime (GA)",
         "azure": "OpenAI's models on Azure",
         "xai": "xAI Grok Voice",

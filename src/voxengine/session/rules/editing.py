@@ -95,11 +95,17 @@ def _in_words(item: Item) -> tuple[str, str]:
     return item.role, item.text
 
 
+def _note_of(item: Item, role: str, words: str) -> Note:
+    return Note(id=item.id, text=words, role=role)
+
+
 def _tell_in_words(core: SessionCore, item: Item, role: str, words: str) -> None:
-    means = means_of(Note(id=item.id, text=words, role=role), core.capabilities)
+    means = means_of(_note_of(item, role, words), core.capabilities)
     notes = core.notes
     if means is not None and means.name == "prefix":
+        # Whatever is written next says it, too; but the user may speak, and what was put in is to be known then.
         notes.prefix.append(means.text)
+        core.stale = core.stale or core.capabilities.history != "none"
     elif means is not None and not (
         means.name == "instructions" and len(notes.instructions) >= notes.MEMORY
     ):
@@ -127,17 +133,40 @@ def tell_before_speech(core: SessionCore) -> None:
 
 
 def ask_with_text(core: SessionCore, command: fx.CreateResponse) -> bool:
-    """Ask for a response with the user's texts that were put in and not told. False if there are none."""
+    """Ask for a response with the user's texts that were put in and not told. False: it has to be asked for still."""
     waiting, core.untold = core.untold, []
     texts = [item for item in map(core.conversation.get, waiting) if item is not None]
     if not texts:
         return False
+    can = core.capabilities
+    if (command.instructions or command.overrides) and can.response_on_request:
+        # A text is answered as it is: for an answer of another kind it has to be known without.
+        if _is_told_silently(core, texts):
+            return False
+        if can.history != "none":
+            core.untold = [item.id for item in texts]
+            core.stale, core.replies.pending = True, command
+            return True
     if command.modalities or command.instructions or command.overrides:
-        words = f"provider {core.provider!r} answers a text as it answers all: what was asked for beside is left out"
-        core.warn("response_options_left_out", words)
+        _leave_out(core)
     core.expect(ours=True).turn_id = texts[-1].id
     core.out.append(fx.SendText("\n\n".join(item.text for item in texts), "user"))
     return True
+
+
+def _is_told_silently(core: SessionCore, texts: list[Item]) -> bool:
+    """Tell texts so that they are not answered, where there is a way. Whether they were."""
+    means = [means_of(_note_of(item, item.role, item.text), core.capabilities) for item in texts]
+    if any(way is None or way.name == "prefix" for way in means):
+        return False
+    for item in texts:
+        _tell_in_words(core, item, item.role, item.text)
+    return True
+
+
+def _leave_out(core: SessionCore) -> None:
+    words = f"provider {core.provider!r} answers a text as it answers all: what was asked for beside is left out"
+    core.warn("response_options_left_out", words)
 
 
 # -- taking out
@@ -260,4 +289,7 @@ def renewal_failed(core: SessionCore, report: fx.RenewalFailed) -> None:
     words = f"provider {core.provider!r} remembers the conversation as it was before items were put in or taken out"
     core.warn("memory_not_renewed", words)
     if core.replies.open is None:
+        if core.untold and core.replies.pending is not None:
+            _leave_out(core)
+            core.replies.pending = fx.CreateResponse()  # a text is told, and answered as it is
         assistant.ask_pending(core)

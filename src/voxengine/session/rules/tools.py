@@ -63,6 +63,11 @@ def function_invoked(core: SessionCore, event: ev.FunctionInvoked) -> None:
 def function_cancelled(core: SessionCore, event: ev.FunctionCancelled) -> None:
     """The provider takes a call back."""
     known = core.calls.get(event.call_id)
+    held = next((each for each in core.held_results if each[0] is known), None)
+    if held is not None:
+        core.held_results.remove(held)
+        _tell_in_words(core, *held)  # what it does not wait for any more has a result all the same
+        return
     call = core.calls.cancel(known.call_id) if known is not None else None
     if call is None:
         return
@@ -109,18 +114,25 @@ def tool_finished(
 def _would_go_on(core: SessionCore, call: Call) -> bool:
     """Whether the provider would answer this result, though it was not asked to."""
     can = core.capabilities
-    asked = can.response_on_request and not can.silent_results
-    return call.leg == core.calls.leg and can.continues_after_tool and asked
+    return (
+        call.leg == core.calls.leg
+        and can.answers
+        and can.continues_after_tool
+        and not can.silent_results
+    )
 
 
-def tell_held(core: SessionCore) -> bool:
-    """Tell results that were kept because the provider goes on when it has them. Whether it will."""
+def tell_held(core: SessionCore, best_effort: bool = False) -> bool:
+    """Tell results that were kept because the provider goes on when it has them. Whether it will.
+
+    `best_effort`: it may not wait for them any more.
+    """
     held, core.held_results = core.held_results, []
     goes_on = False
     for call, result in held:
         if result.id in core.conversation:
             goes_on = goes_on or _would_go_on(core, call)
-            _tell(core, call, result, best_effort=False)
+            _tell(core, call, result, best_effort)
     return goes_on
 
 
@@ -139,9 +151,13 @@ def _tell(core: SessionCore, call: Call, result: Item, best_effort: bool) -> Non
     """Let the provider know of a result; one whose call came over another connection, of the call as well."""
     if call.leg == core.calls.leg:
         core.out.append(fx.SendToolResult(call.vendor_id, result.output or "", best_effort))
-    elif call.followers:
-        pass  # that connection has made the call, too
-    elif core.capabilities.history == "items":
+    elif not call.followers:  # otherwise that connection has made the call, too
+        _tell_in_words(core, call, result)
+
+
+def _tell_in_words(core: SessionCore, call: Call, result: Item) -> None:
+    """Let a provider know of a result that does not wait for it."""
+    if core.capabilities.history == "items":
         core.out.append(fx.TellItems((call.item_id, result.id)))
     elif core.capabilities.system_messages:
         words = f"The call of the tool {call.name!r} has returned: {result.output}"
@@ -149,7 +165,7 @@ def _tell(core: SessionCore, call: Call, result: Item, best_effort: bool) -> Non
     else:
         core.warn(
             "tool_result_not_told",
-            f"the result of {call.name!r} cannot be told to provider {core.provider!r}, which did not make the call",
+            f"the result of {call.name!r} cannot be told to provider {core.provider!r}, which does not wait for it",
         )
 
 

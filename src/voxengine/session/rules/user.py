@@ -29,7 +29,7 @@ def speech_started(core: SessionCore, event: ev.VadSpeechStarted) -> None:
     if core.untold and core.auto_response and not core.manual_turns:
         editing.tell_before_speech(core)
     if core.held_results:
-        tools.tell_held(core)
+        tools.tell_held(core, best_effort=True)
     core.user_speaking = True
     if core.capabilities.self_interrupting:
         core.replies.stop_next = False  # it has stopped by itself what we did not hear of yet

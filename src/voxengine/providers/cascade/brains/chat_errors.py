@@ -12,7 +12,7 @@ import msgspec
 
 from voxengine.errors import AuthenticationError, MessageError, ProviderError, RateLimitError
 
-__all__ = ["complaint_of", "error_of_status", "error_of_stream"]
+__all__ = ["complaint_of", "error_of_status", "error_of_stream", "retry_after"]
 
 _SHOWN = 200
 
@@ -53,7 +53,7 @@ def error_of_status(
         hint = f"the model {model!r} is unknown there, or the address is not that of a chat API (it often ends in /v1)"
         return ProviderError(f"{text}: {hint}", code="model_not_found")
     if status == 429:
-        return _rate_limit(text, _retry_after(headers))
+        return _rate_limit(text, retry_after(headers))
     if status in (408, 504):
         return ProviderError(text, code="timeout", retryable=True)
     if status >= 500:
@@ -84,7 +84,7 @@ def _rate_limit(text: str, retry_after: float | None) -> RateLimitError:
     return RateLimitError(text, retry_after=retry_after)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait (RFC 9110, section 10.2.3: a number or a date; OpenAI also sends milliseconds)."""
     try:
         if ms := headers.get("retry-after-ms"):

@@ -50,16 +50,19 @@ class OpenAIChatBrain:
     Args:
         model: the model's name at the endpoint.
         options: see docs/brains.md.
+        name: what the brain is called.
 
     Raises:
         ConfigurationError: an option is wrong or missing.
     """
 
-    def __init__(self, model: str, options: Mapping[str, Any]) -> None:
-        check_names("openai-chat", options, _OPTIONS)
+    def __init__(
+        self, model: str, options: Mapping[str, Any], *, name: str = "openai-chat"
+    ) -> None:
+        check_names(name, options, _OPTIONS)
         if not model:
-            raise ConfigurationError("the openai-chat brain needs the name of a model")
-        self.name = "openai-chat"
+            raise ConfigurationError(f"the {name} brain needs the name of a model")
+        self.name = name
         self.model = model
         self._endpoint = ChatEndpoint(options)
         self._first_s = number("openai-chat", options, "timeout_s", 10, above=True)

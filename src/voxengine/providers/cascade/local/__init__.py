@@ -21,4 +21,5 @@ class LocalProvider(CascadeProvider):
         on_device=True,
         languages=("en",),
         voices=("heart",),
+        vocabulary=True,
     )

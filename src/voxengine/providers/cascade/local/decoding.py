@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,6 +33,8 @@ FULL_CONTEXT_S = 30.0
 _FRAMES_PER_S = 100
 #: Whisper's text context is 448 tokens, prompt included.
 _MAX_TOKENS = 440
+#: Of that, no more than this for words to listen for (half of the context, as the model was trained).
+_MAX_WORDS = 223
 #: Below this peak (-80 dBFS) there is nothing to hear; speech 60 dB below full scale is still transcribed.
 _DIGITAL_SILENCE = 1e-4
 
@@ -117,8 +121,11 @@ class Decoder:
         self._tokenizers: dict[str, Any] = {language or "en": tokenizer}
         self._suppressed = list(get_suppressed_tokens(tokenizer, [-1]))
 
-    def decode(self, samples: Samples, *, beam: int) -> Decoded:
-        """Write down one window of at most 30 s at 16 kHz (what is longer is cut off)."""
+    def decode(self, samples: Samples, *, beam: int, vocabulary: str = "") -> Decoded:
+        """Write down one window of at most 30 s at 16 kHz (what is longer is cut off).
+
+        `vocabulary`: words that may come, which the model is shown as what was said before.
+        """
         guards = self._guards
         if len(samples) < INPUT_RATE // 20 or float(abs(samples).max()) < _DIGITAL_SILENCE:
             return Decoded("", 0.0, 1.0, self._language or "en")
@@ -127,24 +134,27 @@ class Decoder:
         context = min(FULL_CONTEXT_S, max(guards.min_context_s, seconds + guards.margin_s))
         encoded = self._encode(mel, context)
         language = self._language_of(encoded)
-        attempt = self._generate(encoded, language, seconds, beam)
+        ask = partial(
+            self._generate, language=language, seconds=seconds, beam=beam, words=vocabulary
+        )
+        attempt = ask(encoded)
         reruns = 0
         if attempt.suspicious and not self._silent(attempt):
-            attempt, reruns = self._again(mel, language, seconds, beam, attempt)
+            attempt, reruns = self._again(mel, ask, attempt)
         silent = self._silent(attempt) or not any(char.isalnum() for char in attempt.text)
         text = "" if silent else attempt.text
         return Decoded(text, attempt.logprob, attempt.no_speech_prob, language, reruns)
 
     def _again(
-        self, mel: Samples, language: str, seconds: float, beam: int, first: _Attempt
+        self, mel: Samples, ask: Callable[..., _Attempt], first: _Attempt
     ) -> tuple[_Attempt, int]:
         """Decode with the full context; if that loops too, without leave to repeat three words."""
         encoded = self._encode(mel, FULL_CONTEXT_S)
-        second = self._generate(encoded, language, seconds, beam)
+        second = ask(encoded)
         # Twice the same: the speaker does repeat himself.
         if not second.suspicious or (second.text == first.text and not second.endless):
             return second, 1
-        return self._generate(encoded, language, seconds, beam, no_repeat_ngram_size=3), 2
+        return ask(encoded, no_repeat_ngram_size=3), 2
 
     def _silent(self, attempt: _Attempt) -> bool:
         return (
@@ -170,16 +180,20 @@ class Decoder:
     def _generate(
         self,
         encoded: Any,
+        *,
         language: str,
         seconds: float,
         beam: int,
-        *,
+        words: str = "",
         no_repeat_ngram_size: int = 0,
     ) -> _Attempt:
         tokenizer = self._tokenizers.get(language) or self._tokenizers.setdefault(
             language, self._new_tokenizer(language)
         )
         prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        if words:
+            before = tokenizer.encode(f" {words.strip()}")[:_MAX_WORDS]
+            prompt = [tokenizer.sot_prev, *before, *prompt]
         cap = min(
             _MAX_TOKENS - len(prompt),
             self._guards.base_tokens + int(self._guards.tokens_per_s * seconds),

@@ -74,7 +74,8 @@ def _from_hub(name: str) -> Any:
         except Exception as error:
             raise ModelError(
                 f"the Whisper model {name!r} is not on this machine and could not be fetched from the Hugging Face hub "
-                f"({type(error).__name__}: {str(error).splitlines()[0]}). Put its files into "
-                f"{MODEL_DIR_VARIABLE}/whisper-{name.rpartition('/')[2]}, or use {DEFAULT_MODEL}, which "
-                "needs no network"
+                f"({type(error).__name__}: {(str(error).splitlines() or [''])[0]}). Without a network, copy the folder "
+                f"of a model converted for CTranslate2 ({', '.join(NEEDED_FILES)}) to "
+                f"${MODEL_DIR_VARIABLE}/whisper-{name.rpartition('/')[2]}, or name it: stt = 'whisper//path/to/it'; "
+                f"or use {DEFAULT_MODEL}, which comes with the 'local' extra"
             ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -21,11 +21,13 @@ from voxengine.testing.conformance.gateway.client import Client, Event
 from voxengine.testing.conformance.gateway.stands import KEY_VARIABLE, Stand, Told
 from voxengine.testing.oracles.judge import Judge
 
-__all__ = ["OTHER", "ROUTE", "GatewayCase", "Server", "serving"]
+__all__ = ["ANEW", "OTHER", "ROUTE", "GatewayCase", "Server", "serving"]
 
 #: The route to the provider under check, and one to a mock.
 ROUTE = "talk"
 OTHER = "other"
+#: Seconds in which a provider is connected anew, or makes use of what it was told.
+ANEW = 10.0
 #: Seconds that the port has to close.
 _CLOSING = 2.0
 
@@ -119,6 +121,31 @@ class GatewayCase:
             memory = self.told.memory()
             expect(any(words in line for line in memory), f"{message}; it knows {memory}")
 
+    async def learns(self, words: str, message: str, **response: Any) -> None:
+        """As `knows`, at once where the provider takes items.
+
+        Any other has another connection for it, or is told with what is answered next: it is asked for this response.
+        """
+        if self.can.history != "items" and not self._is_known(words):
+            await self.client.quiet(ANEW)
+            if not self._is_known(words):
+                since = len(self.client.events)
+                await self.client.send("response.create", response=response)
+                await self.answer(since)
+                await self.client.quiet()
+        self.knows(words, message)
+
+    def _is_known(self, words: str) -> bool:
+        return self.told is None or any(words in line for line in self.told.memory())
+
+    async def has(self, holds: Callable[[Told], bool]) -> bool:
+        """Whether that can be said of the model: at once, or after a while where a vendor settles it when it begins."""
+        if self.told is None or holds(self.told):
+            return True
+        if self.can.history != "items":
+            await self.client.quiet(ANEW)
+        return holds(self.told)
+
     def knows_not(self, words: str, message: str) -> None:
         """Fail if the model still knows these words."""
         if self.told is not None:
@@ -196,14 +223,18 @@ class GatewayCase:
         """The words of a refusal, if there is a reason for it; otherwise the check fails."""
         words = str(error["message"])
         expect(words and error["code"], f"the error has no words or no code: {error}")
-        can = self.can
-        if all(can.supports(feature) for feature in may_lack):
+        if all(_has(self.can, feature) for feature in may_lack):
             fail(f"it was refused, though the provider can do it: {words} ({error['code']})")
         return words
 
     async def alive(self) -> None:
         """Fail unless the session goes on."""
         await self.client.ask("session.update", "session.updated", session={"type": "realtime"})
+
+
+def _has(can: Capabilities, feature: str) -> bool:
+    name, _, member = feature.partition(".")
+    return can.supports(name) and (not member or member in getattr(can, name))
 
 
 def words_of(response: Event) -> str:

@@ -42,7 +42,10 @@ _CHECKS: dict[str, GatewayCheck] = {}
 
 
 def check(*may_lack: str) -> Callable[[CheckFunction], CheckFunction]:
-    """Make an async function of a `GatewayCase` a check. `may_lack` are fields of `Capabilities`."""
+    """Make an async function of a `GatewayCase` a check.
+
+    `may_lack` are fields of `Capabilities`, or what may be in one of them, after a dot.
+    """
 
     def register(function: CheckFunction) -> CheckFunction:
         name = function.__name__

@@ -100,15 +100,15 @@ async def beside_the_conversation(case: GatewayCase) -> None:
 @check("text_input", "response_on_request", "history")
 async def with_a_context_of_its_own(case: GatewayCase) -> None:
     """A response with its own input answers that instead of the conversation."""
+    await case.write(case.scenario.hello)
+    answer = words_of(await _asked(case, output_modalities=["text"]))
     await case.write("What came before.")
     content = [{"type": "input_text", "text": case.scenario.hello}]
     own = [{"type": "message", "role": "user", "content": content}]
     response = await _asked(case, conversation="none", input=own, output_modalities=["text"])
     expect(response["status"] == "completed", f"it is {response['status']}")
     said = words_of(response)
-    await case.client.quiet()
-    await case.write(case.scenario.hello)
-    expect(said == words_of(await _asked(case, output_modalities=["text"])), f"it said {said!r}")
+    expect(said == answer, f"it said {said!r}")
 
 
 @check("response_on_request", "history")
@@ -147,13 +147,10 @@ async def tools_are_called_and_answered(case: GatewayCase) -> None:
         "output": case.scenario.tool_output,
     }
     await case.add(result)
-    if not case.can.response_on_request:
-        response = await case.answer(since)
-    else:
-        await case.client.quiet(2.0)
-        expect(not case.client.all("response.created", since=since), "it went on unasked")
-        response = await _asked(case)
-        case.knows(case.scenario.tool_output, "the model was not told the result")
+    await case.client.quiet(2.0)
+    expect(not case.client.all("response.created", since=since), "it went on unasked")
+    response = await _asked(case)
+    case.knows(case.scenario.tool_output, "the model was not told the result")
     expect(words_of(response), "the answer after the function has no words")
 
 

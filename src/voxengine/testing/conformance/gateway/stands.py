@@ -23,6 +23,7 @@ __all__ = [
     "answers",
     "line",
     "said_well",
+    "session_at_work",
     "stand_for",
     "usual_stand",
 ]
@@ -140,14 +141,22 @@ class _Mock:
         return voice
 
 
+def session_at_work(emulator: Any) -> Any:
+    """The first session of an emulator that goes on, or the last: others may have been opened beside it, or for it."""
+    sessions = emulator.sessions
+    return next((each for each in sessions if not each.over), sessions[-1])
+
+
 class _Emulated:
-    """The model of an emulator, of its first session: one beside the conversation may have followed."""
+    """The model of the session at work."""
 
     def __init__(self, emulator: Any, _: VoiceEngine) -> None:
-        self._model: Any = emulator.sessions[0].model
+        self._model: Any = session_at_work(emulator).model
 
     def memory(self) -> list[str]:
-        return [f"{role}: {text}" for role, text in self._model.memory]
+        # Of some, what was put in becomes a part of the prompt.
+        prompt = self.instructions().splitlines()
+        return [*prompt, *(f"{role}: {text}" for role, text in self._model.memory)]
 
     def instructions(self) -> str:
         return str(self._model.instructions or "")

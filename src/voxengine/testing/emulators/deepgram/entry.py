@@ -13,7 +13,6 @@ ENTRIES = (
         judged_by=_JUDGED_BY,
         needs="deepgram",
         judge="voxengine.testing.oracles.deepgram:agent_judge",
-        stand="voxengine.testing.emulators.deepgram.stand:stand",
         clients=("deepgram-sdk",),
     ),
     Entry(

@@ -12,6 +12,7 @@ import pybase64
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.providers.cascade.parts import SpokenWord
+from voxengine.providers.voices import VOICES
 from voxengine.testing.emulators.model_types import Call
 from voxengine.testing.emulators.vendor_session import VendorSession
 from voxengine.testing.oracles.elevenlabs_shapes import ERROR_TYPES, name_of
@@ -50,6 +51,8 @@ _CLOSES = {
     "missing_dynamic_variable": 1008,
     "value_error": 1008,
 }
+#: The names of the voices that every account has, by their ids.
+_NAMES = {voice.id: voice.name for voice in VOICES["elevenlabs"]}
 #: Tokens of the model's context, as far as anybody asks.
 _CONTEXT_LIMIT = 128_000
 
@@ -160,7 +163,8 @@ class AgentSession(VendorSession):
             speaks=not writes,
         )
         model.instructions = (agent.get("prompt") or {}).get("prompt") or settings.prompt
-        model.voice_name = (override.get("tts") or {}).get("voice_id")
+        voice_id = (override.get("tts") or {}).get("voice_id")
+        model.voice_name = _NAMES.get(voice_id, voice_id)
         model.tools = settings.tools
 
     def _audio(self, data: str) -> None:
