@@ -9,7 +9,9 @@ import pytest
 from openai.types import live
 
 from voxengine.providers.voice_table import TONES, Tone
-from voxengine.providers.voices import VOICES, Mapped, Voice, map_voice
+from voxengine.providers.voices import Mapped, Voice, all_voices, map_voice
+
+VOICES = all_voices()
 
 PAIRS = list(permutations(VOICES, 2))
 STRANGERS = list(product(VOICES, ["nobody", "", "voice"]))

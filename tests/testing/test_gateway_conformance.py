@@ -66,6 +66,23 @@ def test_the_page_says_how_it_goes(check: str, provider: str):
         assert f"| {provider} | `{check}` | {result.reason} |" in PAGE.read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        "user_text_is_known",
+        "deleted_items_are_forgotten",
+        "one_response_with_instructions",
+        "beside_the_conversation",
+        "with_a_context_of_its_own",
+        "tools_are_called_and_answered",
+    ],
+)
+@pytest.mark.parametrize("provider", ["hume", "ultravox"])
+def test_who_takes_no_items_is_told_in_another_way(check: str, provider: str):
+    result = run(check, provider)
+    assert result.outcome == "passed", result.reason
+
+
 @pytest.mark.models
 @pytest.mark.parametrize("check", ["speech_is_heard_and_answered", "deleted_items_are_forgotten"])
 def test_on_the_models_of_this_machine(check: str):

@@ -80,6 +80,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "stt.google": {"project": "p"},
     "stt.transcribe": {"region": "us-east-1"},
     "tts.polly": {"region": "us-east-1"},
+    "brain.openai-chat": {"base_url": "http://127.0.0.1:9/v1"},
 }
 _ON_THIS_MACHINE = frozenset({"vad.silero", "stt.whisper", "tts.hibari", "brain.smollm2"})
 _MODELS = {"brain.openai-chat": "openai-chat/llama3.2"}

@@ -82,105 +82,6 @@ _XAI = (
     Voice("sal", "neutral", "calm"),  # smooth, balanced
 )
 
-# Presentation: docs.cloud.google.com/text-to-speech/docs/chirp3-hd, whose voices have the same names.
-# Tone: ai.google.dev/gemini-api/docs/speech-generation#voices. Both as of 2026. Each speaks every language.
-_GEMINI = (
-    Voice("Puck", "masculine", "bright"),  # upbeat
-    Voice("Charon", "masculine", "clear"),  # informative
-    Voice("Kore", "feminine", "firm"),
-    Voice("Fenrir", "masculine", "bright"),  # excitable
-    Voice("Aoede", "feminine", "warm"),  # breezy
-    Voice("Leda", "feminine", "bright"),  # youthful
-    Voice("Orus", "masculine", "firm"),
-    Voice("Zephyr", "feminine", "bright"),
-    Voice("Achernar", "feminine", "soft"),
-    Voice("Achird", "masculine", "warm"),  # friendly
-    Voice("Algenib", "masculine", "firm"),  # gravelly
-    Voice("Algieba", "masculine", "calm"),  # smooth
-    Voice("Alnilam", "masculine", "firm"),
-    Voice("Autonoe", "feminine", "bright"),
-    Voice("Callirrhoe", "feminine", "calm"),  # easy-going
-    Voice("Despina", "feminine", "calm"),  # smooth
-    Voice("Enceladus", "masculine", "soft"),  # breathy
-    Voice("Erinome", "feminine", "clear"),
-    Voice("Gacrux", "feminine", "firm"),  # mature
-    Voice("Iapetus", "masculine", "clear"),
-    Voice("Laomedeia", "feminine", "bright"),  # upbeat
-    Voice("Pulcherrima", "feminine", "firm"),  # forward
-    Voice("Rasalgethi", "masculine", "clear"),  # informative
-    Voice("Sadachbia", "masculine", "bright"),  # lively
-    Voice("Sadaltager", "masculine", "clear"),  # knowledgeable
-    Voice("Schedar", "masculine", "calm"),  # even
-    Voice("Sulafat", "feminine", "warm"),
-    Voice("Umbriel", "masculine", "calm"),  # easy-going
-    Voice("Vindemiatrix", "feminine", "soft"),  # gentle
-    Voice("Zubenelgenubi", "masculine", "calm"),  # casual
-)
-
-# docs.aws.amazon.com/nova/latest/nova2-userguide/sonic-language-support.html (Nova 2 Sonic; copy of 2026), and
-# .../nova/latest/userguide/available-voices.html for greta, the German voice of the first Nova Sonic, which the second
-# has not. AWS says nothing of tones, so that "clear" stands for none.
-_NOVA_SONIC = (
-    Voice("tiffany", "feminine", "clear", "en-US"),
-    Voice("matthew", "masculine", "clear", "en-US"),
-    Voice("amy", "feminine", "clear", "en-GB"),
-    Voice("olivia", "feminine", "clear", "en-AU"),
-    Voice("kiara", "feminine", "clear", "en-IN"),
-    Voice("arjun", "masculine", "clear", "en-IN"),
-    Voice("ambre", "feminine", "clear", "fr-FR"),
-    Voice("florian", "masculine", "clear", "fr-FR"),
-    Voice("beatrice", "feminine", "clear", "it-IT"),
-    Voice("lorenzo", "masculine", "clear", "it-IT"),
-    Voice("tina", "feminine", "clear", "de-DE"),
-    Voice("greta", "feminine", "clear", "de-DE"),
-    Voice("lennart", "masculine", "clear", "de-DE"),
-    Voice("lupe", "feminine", "clear", "es-US"),
-    Voice("carlos", "masculine", "clear", "es-US"),
-    Voice("carolina", "feminine", "clear", "pt-BR"),
-    Voice("leo", "masculine", "clear", "pt-BR"),
-)
-
-# The premade voices that every account has; labels as in answers of api.elevenlabs.io/v1/voices that are public (2025
-# and 2026). The multilingual models speak any language with them; the accent is what is given here.
-_ELEVENLABS = (
-    Voice("Sarah", "feminine", "soft", "en-US", "EXAVITQu4vr4xnSDxMaL"),
-    Voice("George", "masculine", "warm", "en-GB", "JBFqnCBsd6RMkjVDRZzb"),
-    Voice("Laura", "feminine", "bright", "en-US", "FGY2WhTYpPnrIDTdsKH5"),  # upbeat
-    Voice("Charlie", "masculine", "bright", "en-AU", "IKne3meq5aSn9XLyUdCD"),  # energetic
-    Voice("Callum", "masculine", "firm", "en-US", "N2lVS1w4EtoT3dr4eOWO"),  # hoarse
-    Voice("River", "neutral", "calm", "en-US", "SAz9YHcvj6GT2YYXdXww"),  # relaxed, informative
-    Voice("Alice", "feminine", "clear", "en-GB", "Xb7hH8MSUJpSbSDYk0k2"),  # clear, confident
-    Voice("Matilda", "feminine", "warm", "en-US", "XrExE9yKIg1WjnnlVkGX"),
-    Voice("Daniel", "masculine", "clear", "en-GB", "onwK4e9ZLuTAKqWW03F9"),  # broadcaster
-    Voice("Lily", "feminine", "warm", "en-GB", "pFZP5JQG7iQjIQuC4Bku"),
-    Voice("Bill", "masculine", "calm", "en-US", "pqHfZKP75CvOlQylNhV4"),  # wise, balanced
-    Voice("Roger", "masculine", "calm", "en-US", "CwhRBWXzGAHq8TQ4Fs17"),  # easy going
-)
-
-# developers.deepgram.com/docs/tts-models (copy of 2026): the six that it features, and of the others those of accents
-# and tones which these have not.
-_DEEPGRAM = (
-    Voice("thalia", "feminine", "bright", "en-US", "aura-2-thalia-en"),  # clear, energetic
-    Voice("apollo", "masculine", "calm", "en-US", "aura-2-apollo-en"),  # comfortable, casual
-    Voice("andromeda", "feminine", "calm", "en-US", "aura-2-andromeda-en"),  # casual
-    Voice("helena", "feminine", "warm", "en-US", "aura-2-helena-en"),  # caring, friendly
-    Voice("arcas", "masculine", "clear", "en-US", "aura-2-arcas-en"),  # natural, clear
-    Voice("aries", "masculine", "warm", "en-US", "aura-2-aries-en"),  # warm, energetic
-    Voice("electra", "feminine", "clear", "en-US", "aura-2-electra-en"),  # professional
-    Voice("atlas", "masculine", "bright", "en-US", "aura-2-atlas-en"),  # enthusiastic
-    Voice("saturn", "masculine", "firm", "en-US", "aura-2-saturn-en"),  # confident, baritone
-    Voice("pandora", "feminine", "soft", "en-GB", "aura-2-pandora-en"),  # melodic, breathy
-    Voice("draco", "masculine", "warm", "en-GB", "aura-2-draco-en"),
-    Voice("theia", "feminine", "clear", "en-AU", "aura-2-theia-en"),  # expressive, polite
-    Voice("hyperion", "masculine", "warm", "en-AU", "aura-2-hyperion-en"),  # caring, warm
-    Voice("celeste", "feminine", "bright", "es-CO", "aura-2-celeste-es"),  # clear, energetic
-    Voice("nestor", "masculine", "calm", "es-ES", "aura-2-nestor-es"),
-    Voice("agathe", "feminine", "bright", "fr-FR", "aura-2-agathe-fr"),  # cheerful
-    Voice("hector", "masculine", "warm", "fr-FR", "aura-2-hector-fr"),  # empathetic, friendly
-    Voice("viktoria", "feminine", "warm", "de-DE", "aura-2-viktoria-de"),  # cheerful, warm
-    Voice("julius", "masculine", "calm", "de-DE", "aura-2-julius-de"),  # casual, friendly
-)
-
 # hibari.voices.VOICES (hibari-tts 0.2.1), which has language and gender. Only the first is in the package. The tones
 # are as one hears them.
 _LOCAL = (
@@ -191,15 +92,11 @@ _LOCAL = (
     Voice("kore", "feminine", "firm", "en-US"),
 )
 
-#: By vendor. Where two have a voice of the same name, the first is the one that a bare name means.
+#: By vendor; the others have theirs in their own folders, and name them in their manifests.
 VOICES: dict[str, tuple[Voice, ...]] = {
     "openai": _OPENAI,
     "azure": _OPENAI,  # Azure OpenAI offers the same models
     "openai-live": _OPENAI_LIVE,
     "xai": _XAI,
-    "gemini": _GEMINI,
-    "nova-sonic": _NOVA_SONIC,
-    "elevenlabs": _ELEVENLABS,
-    "deepgram": _DEEPGRAM,
     "local": _LOCAL,
 }

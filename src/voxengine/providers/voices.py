@@ -7,13 +7,15 @@ not, why, in words to show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import msgspec
 
+from voxengine.providers.manifest import load, vendors
 from voxengine.providers.voice_table import TONES, VOICES, Voice
 
-__all__ = ["VOICES", "Mapped", "Voice", "map_voice"]
+__all__ = ["Mapped", "Voice", "all_voices", "map_voice"]
 
 #: How the ids of OpenAI's custom voices begin; on its wire they are `{"id": "voice_..."}`.
 _CUSTOM = "voice_"
@@ -22,16 +24,26 @@ _SHOWN = 12
 _OPENAI_NAMES = frozenset(voice.name for voice in VOICES["openai-live"])
 
 
-def _index() -> dict[str, Voice]:
+@cache
+def all_voices() -> Mapping[str, tuple[Voice, ...]]:
+    """The voices of all vendors: by the name of a provider, or of a part of a cascade ("tts.cartesia").
+
+    Where two have a voice of the same name, the first is the one that a bare name means.
+    """
+    own = {
+        name: load(place) for vendor in vendors().values() for name, place in vendor.voices.items()
+    }
+    return {**VOICES, **own}
+
+
+@cache
+def _known() -> Mapping[str, Voice]:
     index: dict[str, Voice] = {}
-    for voices in VOICES.values():
+    for voices in all_voices().values():
         for voice in voices:
             index.setdefault(voice.name.casefold(), voice)
             index.setdefault(voice.wire_name.casefold(), voice)
     return index
-
-
-_KNOWN = _index()
 
 
 class Mapped(msgspec.Struct, frozen=True):
@@ -47,13 +59,13 @@ def map_voice(voice: str, target: str | Sequence[str | Voice]) -> Mapped:
     """The voice of the target that is `voice`, or is nearest to it.
 
     One that the target has is taken as it is, in any case of letters and by name or id. Else it is the nearest by
-    presentation, then language, then tone, then the target's own order, of a name that any vendor in `VOICES` has; of
-    another name, the target's first. An id of a custom voice of OpenAI passes where OpenAI's voices are. A target that
+    presentation, then language, then tone, then the target's own order, of a name that any vendor has; of another name,
+    the target's first. An id of a custom voice of OpenAI passes where OpenAI's voices are. A target that
     names no voices takes any.
 
     Args:
         voice: a name, of any vendor.
-        target: a vendor in `VOICES`, or voices or names of voices, the default first.
+        target: a vendor in `all_voices`, or voices or names of voices, the default first.
 
     Raises:
         ValueError: `target` is a string and no vendor of the table.
@@ -65,14 +77,14 @@ def map_voice(voice: str, target: str | Sequence[str | Voice]) -> Mapped:
     for here in offered:
         if wanted.casefold() in (here.name.casefold(), here.wire_name.casefold()):
             return Mapped(here.wire_name, exact=True)
-    there = _KNOWN.get(wanted.casefold())
+    there = _known().get(wanted.casefold())
     if there is None:
         chosen = offered[0]
         why = "the default: nothing is known of the one asked for"
     else:
         chosen = min(offered, key=lambda here: _distance(there, here))
         why = f"the nearest to a voice that is {_traits(there)}"
-        if chosen.presentation == "neutral" and chosen.name.casefold() not in _KNOWN:
+        if chosen.presentation == "neutral" and chosen.name.casefold() not in _known():
             why = f"the default: nothing is known of those to choose from for one that is {_traits(there)}"
         elif chosen.presentation != there.presentation:
             why += f", though it is {_traits(chosen)}"
@@ -87,9 +99,9 @@ def _offered(target: str | Sequence[str | Voice]) -> tuple[Voice, ...]:
     """The voices to choose from. Of a name that no vendor has, nothing is known."""
     if isinstance(target, str):
         try:
-            return VOICES[target]
+            return all_voices()[target]
         except KeyError:
-            known = ", ".join(VOICES)
+            known = ", ".join(all_voices())
             raise ValueError(
                 f"no voices are known of {target!r}, only of {known}; pass the names of its voices"
             ) from None
@@ -98,7 +110,7 @@ def _offered(target: str | Sequence[str | Voice]) -> tuple[Voice, ...]:
 
 def _named(name: str) -> Voice:
     """The voice of this name with the spelling that the target gave it."""
-    known = _KNOWN.get(name.casefold())
+    known = _known().get(name.casefold())
     if known is None:
         return Voice(name, "neutral", "clear")
     return Voice(name, known.presentation, known.tone, known.language)

@@ -9,8 +9,7 @@ import msgspec
 from voxengine.config import OWN, VoiceEngineConfig
 from voxengine.errors import ConfigurationError
 from voxengine.providers.registry import create_provider
-from voxengine.providers.voice_table import VOICES
-from voxengine.providers.voices import map_voice
+from voxengine.providers.voices import all_voices, map_voice
 from voxengine.session.breaker import Breaker, breaker_of
 
 __all__ = ["Candidate", "Chain", "successor_config"]
@@ -92,7 +91,7 @@ def successor_config(
     config = current.for_provider(entry)
     given = entry if isinstance(entry, dict) else {}
     changes: dict[str, object] = {}
-    if current.voice and config.voice is None and config.provider in VOICES:
+    if current.voice and config.voice is None and config.provider in all_voices():
         changes["voice"] = map_voice(current.voice, config.provider).voice
     kind = current.turn_detection
     if kind is not None and "turn_detection" not in given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +26,8 @@ from voxengine.providers.cascade.parts import (
     STTUsage,
 )
 from voxengine.providers.cascade.registry import create_part, list_parts
+from voxengine.providers.openai.messages import decode_message
+from voxengine.providers.openai_speech.hearing import Hearing
 from voxengine.testing.emulators.faults import Drop, Expire, Malformed, Refuse, UnknownEvent
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
@@ -211,3 +214,63 @@ async def test_it_cannot_be_opened():
         assert "sk-wrong" not in str(refused.value)
         with pytest.raises(MessageError):
             await made(emulator, noise_reduction="a lot").open(lambda _: None, session="call")
+
+
+# -- orders in which messages may come
+
+
+def heard_of(*messages: dict[str, Any] | None) -> list[STTEvent]:
+    """What comes of these messages; None stands for a commit of ours."""
+    heard: list[STTEvent] = []
+    hearing = Hearing(heard.append, "openai")
+    for message in messages:
+        if message is None:
+            hearing.ask()
+        else:
+            hearing.take(decode_message(json.dumps(message).encode()))
+    return heard
+
+
+def buffer(what: str, item: str) -> dict[str, Any]:
+    return {"type": f"input_audio_buffer.{what}", "item_id": item}
+
+
+def words(item: str, text: str) -> dict[str, Any]:
+    kind = "conversation.item.input_audio_transcription.completed"
+    return {"type": kind, "item_id": item, "transcript": text}
+
+
+EMPTY = {"type": "error", "error": {"code": "input_audio_buffer_commit_empty", "message": "empty"}}
+
+
+def test_the_server_ends_the_turn_as_it_is_asked_for_that():
+    heard = heard_of(
+        buffer("speech_stopped", "a"), None, buffer("committed", "a"), EMPTY, words("a", "yes")
+    )
+    assert heard == [STTFinal("", asked=True), STTTurnEnded("yes")]
+
+
+def test_answers_come_in_the_order_in_which_they_were_asked_for():
+    heard = heard_of(
+        None,
+        None,
+        buffer("committed", "a"),
+        buffer("committed", "b"),
+        words("b", "two"),
+        words("a", "one"),
+    )
+    assert heard == [STTFinal("one", asked=True), STTFinal("two", asked=True)]
+
+
+def test_a_transcription_that_fails_is_heard_again():
+    failed = {
+        "type": "conversation.item.input_audio_transcription.failed",
+        "item_id": "a",
+        "error": {"type": "transcription_error", "code": "audio_unintelligible", "message": "no"},
+    }
+    (event,) = heard_of(None, buffer("committed", "a"), failed)
+    assert isinstance(event, STTFailed)
+    assert event.error.retryable
+    (event,) = heard_of({"type": "error", "error": {"code": "insufficient_quota", "message": "no"}})
+    assert isinstance(event, STTFailed)
+    assert not event.error.retryable

@@ -35,6 +35,10 @@ VOICES = (
     _aura("celeste", "feminine", "bright", "es-CO"),
     _aura("estrella", "feminine", "calm", "es-MX"),
     _aura("nestor", "masculine", "calm", "es-ES"),
+    _aura("agathe", "feminine", "bright", "fr-FR"),
+    _aura("hector", "masculine", "warm", "fr-FR"),
+    _aura("viktoria", "feminine", "warm", "de-DE"),
+    _aura("julius", "masculine", "calm", "de-DE"),
 )
 
 # Of `SpeakSettingsV1Provider` in the vendor's description of its interface (2026), which tells no traits.

@@ -9,6 +9,7 @@ from typing import Any
 from voxengine.audio.formats import AudioFormat
 from voxengine.errors import ConfigurationError
 from voxengine.net import Closed, WebSocket, connect_websocket
+from voxengine.providers.elevenlabs.voices import VOICES
 from voxengine.providers.endpoints import Parameters, need_key, websocket_url
 from voxengine.providers.voices import Mapped, map_voice
 
@@ -16,7 +17,6 @@ __all__ = [
     "FORMATS",
     "HEADER",
     "KEYS",
-    "VOICES",
     "Access",
     "base_url",
     "format_of",
@@ -27,7 +27,6 @@ KEYS = ("ELEVENLABS_API_KEY", "ELEVEN_API_KEY")
 #: In which the key is shown.
 HEADER = "xi-api-key"
 #: The vendor's table of voices.
-VOICES = "elevenlabs"
 
 #: Hosts by where data stays (`elevenlabs.environment`); None is wherever the vendor likes.
 _HOSTS = {

@@ -9,8 +9,8 @@ from voxengine.config import ProviderConfig
 from voxengine.conversation.history import HistoryBudget, as_prompt, fit
 from voxengine.conversation.items import Item
 from voxengine.providers.capabilities import Capabilities
-from voxengine.providers.elevenlabs.access import FORMATS, VOICES, voice_of
-from voxengine.providers.voices import VOICES as TABLE
+from voxengine.providers.elevenlabs.access import FORMATS, voice_of
+from voxengine.providers.elevenlabs.voices import VOICES
 
 __all__ = [
     "CAPABILITIES",
@@ -36,7 +36,7 @@ CAPABILITIES = Capabilities(
     # Those of an agent, unless it is made with others: it says so when the conversation begins.
     input_formats=(FORMATS["pcm_16000"],),
     output_formats=(FORMATS["pcm_16000"],),
-    voices=tuple(voice.name for voice in TABLE[VOICES]),
+    voices=tuple(voice.name for voice in VOICES),
     turn_detection=("server_vad",),
     vad_events=True,
     auto_response=True,

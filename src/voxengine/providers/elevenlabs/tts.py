@@ -13,10 +13,10 @@ from typing import Any
 from voxengine.errors import ConfigurationError, ProviderError
 from voxengine.providers.cascade.parts import Speech
 from voxengine.providers.elevenlabs import speech
-from voxengine.providers.elevenlabs.access import VOICES, Access, format_of, voice_of
+from voxengine.providers.elevenlabs.access import Access, format_of, voice_of
 from voxengine.providers.elevenlabs.contexts import VoiceLine
+from voxengine.providers.elevenlabs.voices import VOICES
 from voxengine.providers.failures import error_of
-from voxengine.providers.voices import VOICES as TABLE
 
 __all__ = ["ElevenLabsSpeech", "ElevenLabsTTS", "make_tts"]
 
@@ -31,7 +31,7 @@ _SLOWEST, _FASTEST = 0.7, 1.2
 #: Pieces of speech that wait to be taken. If there are more, nobody takes them, and the answer fails.
 _MAX_PIECES = 4096
 
-_NAMES = tuple(voice.name for voice in TABLE[VOICES])
+_NAMES = tuple(voice.name for voice in VOICES)
 _OPTIONS = (
     "voice",
     "language",

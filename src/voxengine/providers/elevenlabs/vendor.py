@@ -11,6 +11,7 @@ VENDOR = Vendor(
         "stt.elevenlabs": PartEntry("voxengine.providers.elevenlabs.stt:make_stt"),
         "tts.elevenlabs": PartEntry("voxengine.providers.elevenlabs.tts:make_tts"),
     },
+    voices={"elevenlabs": "voxengine.providers.elevenlabs.voices:VOICES"},
     # The address of an agent that is not public is asked for by a request.
     extras={"elevenlabs": "chat"},
     about={

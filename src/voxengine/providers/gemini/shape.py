@@ -13,12 +13,11 @@ from voxengine.conversation.items import Item
 from voxengine.errors import ConfigurationError
 from voxengine.providers.capabilities import Capabilities
 from voxengine.providers.gemini.place import model_path, on_vertex
-from voxengine.providers.voice_table import VOICES as _ALL_VOICES
+from voxengine.providers.gemini.voices import VOICES
 from voxengine.providers.voices import map_voice
 
 __all__ = [
     "CAPABILITIES",
-    "VOICES",
     "Traits",
     "capabilities_of",
     "check",
@@ -31,8 +30,6 @@ __all__ = [
     "tools_of",
     "traits_of",
 ]
-
-VOICES = _ALL_VOICES["gemini"]
 
 _INPUT = tuple(AudioFormat("pcm16", rate) for rate in (16000, 24000, 8000))
 _OUTPUT = (AudioFormat("pcm16", 24000),)

@@ -46,6 +46,8 @@ class Hearing:
         #: Words so far by item; and whose end made it an item: it was asked for (True), or the server found it.
         self._words: dict[str, str] = {}
         self._mine: dict[str, bool] = {}
+        #: Answers that are owed, in the order in which they were asked for; the words of those that have come.
+        self._owed: dict[str, str | None] = {}
 
     def ask(self) -> None:
         """A commit is sent."""
@@ -75,12 +77,14 @@ class Hearing:
             oldest = next(iter(self._mine))
             del self._mine[oldest]
             self._words.pop(oldest, None)
+            self._owed.pop(oldest, None)
 
     def _committed(self, item: str) -> None:
         """One whose end the server has not told before is ours."""
         if self._asked and item not in self._mine:
             self._asked -= 1
             self._ends(item, mine=True)
+            self._owed[item] = None
 
     def _word(self, what: str, item: str, message: ms.Message) -> None:
         if what == "delta":
@@ -101,10 +105,13 @@ class Hearing:
             self._tell(STTUsage(usage.seconds))
 
     def _over(self, item: str, text: str) -> None:
-        mine = self._mine.pop(item, False)
+        """Answers are told in the order in which they were asked for, whatever the order in which they come."""
         self._words.pop(item, None)
-        if mine:
-            self._tell(STTFinal(text, asked=True))
+        if self._mine.pop(item, False):
+            self._owed[item] = text
+            while self._owed and (text_of := next(iter(self._owed.values()))) is not None:
+                del self._owed[next(iter(self._owed))]
+                self._tell(STTFinal(text_of, asked=True))
         elif text:
             self._tell(STTTurnEnded(text))
 

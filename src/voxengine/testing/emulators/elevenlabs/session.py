@@ -12,7 +12,7 @@ import pybase64
 
 from voxengine.audio.formats import AudioFormat
 from voxengine.providers.cascade.parts import SpokenWord
-from voxengine.providers.voices import VOICES
+from voxengine.providers.elevenlabs.voices import VOICES
 from voxengine.testing.emulators.model_types import Call
 from voxengine.testing.emulators.vendor_session import VendorSession
 from voxengine.testing.oracles.elevenlabs_shapes import ERROR_TYPES, name_of
@@ -52,7 +52,7 @@ _CLOSES = {
     "value_error": 1008,
 }
 #: The names of the voices that every account has, by their ids.
-_NAMES = {voice.id: voice.name for voice in VOICES["elevenlabs"]}
+_NAMES = {voice.id: voice.name for voice in VOICES}
 #: Tokens of the model's context, as far as anybody asks.
 _CONTEXT_LIMIT = 128_000
 
