@@ -22,12 +22,14 @@ Options that it reads, as keywords or in `metadata`: `endpoint`, `headers`, `pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import msgspec
 
 from voxengine import events as ev
 from voxengine.config import ProviderConfig
-from voxengine.errors import ConnectionError, ProviderError
+from voxengine.errors import ConnectionError, MessageError, ProviderError
 from voxengine.net import BINARY, TEXT, WebSocket
 from voxengine.providers.endpoints import Address, Parameters, websocket_url
 from voxengine.providers.socket_link import SocketLink
@@ -127,6 +129,28 @@ class SocketProvider(SocketLink):
             )
         return self._socket
 
+    async def send_event(self, event: Mapping[str, Any]) -> None:
+        """Send a message in the vendor's own words.
+
+        Raises:
+            MessageError: it has no type, or is nothing that JSON can hold.
+        """
+        socket = self.open_socket()
+        if not isinstance(event.get("type"), str):
+            raise MessageError("an event has a type", provider=self.name)
+        socket.send_text(self.as_json(event))
+
+    def as_json(self, event: Mapping[str, Any]) -> bytes:
+        """The application's message as it goes out.
+
+        Raises:
+            MessageError: it is nothing that JSON can hold.
+        """
+        try:
+            return msgspec.json.encode(event)
+        except (TypeError, ValueError, OverflowError, msgspec.EncodeError) as failure:
+            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
+
     async def send_audio(self, audio_data: bytes) -> None:
         """Send what the user's microphone heard, in the format of `get_audio_format`.
 
@@ -156,6 +180,33 @@ class SocketProvider(SocketLink):
     def sent_ms(self) -> float:
         """Milliseconds of audio that were sent; what was dropped does not count."""
         return self.get_audio_format().duration_ms(self._sent_bytes)
+
+    # -- what is needed of what the application asks for
+
+    def need_text(self, text: object) -> None:
+        """Raise a `MessageError` unless this is a text that can be sent."""
+        if not isinstance(text, str) or not text:
+            raise MessageError("a text is a string that is not empty", provider=self.name)
+
+    def need_call(self, call_id: str, calls: Collection[str]) -> None:
+        """Raise a `MessageError` (`unknown_call`) unless the call is one of those that wait for a result."""
+        if call_id not in calls:
+            words = f"no call {call_id!r} is waiting for a result"
+            raise MessageError(words, provider=self.name, code="unknown_call")
+
+    def need_early(self, moment: str, *, late: bool) -> None:
+        """Raise a `MessageError` (`history_late`) if it is too late for an earlier conversation: after the moment."""
+        if late:
+            words = f"an earlier conversation is given before {moment}"
+            raise MessageError(words, provider=self.name, code="history_late")
+
+    def need_changeable(
+        self, settings: Collection[str], changeable: Collection[str], moment: str
+    ) -> None:
+        """Raise an `UnsupportedFeatureError` if one of the settings is fixed from this moment on."""
+        fixed = [name for name in settings if name not in changeable]
+        if fixed:
+            raise self.unsupported(f"a change of {', '.join(fixed)} {moment}")
 
     def _on_dropped(self, messages: int, n_bytes: int) -> None:
         self._sent_bytes -= n_bytes

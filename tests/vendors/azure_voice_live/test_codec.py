@@ -25,11 +25,11 @@ def test_every_type_that_the_vendor_publishes_stands_in_one_table():
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
-        (b"{", "no event"),
-        (b"[]", "no event"),
+        (b"{", "no type"),
+        (b"[]", "no type"),
         (b'{"type": 1}', "no text"),
         (b'{"type": "response.audio.delta", "delta": 5}', "cannot be read"),
-        (b"[" * 100_000, "no event"),
+        (b"[" * 100_000, "no type"),
     ],
 )
 def test_what_is_no_message_is_said(payload: bytes, words: str):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.vendors.line import Line
+from tests.vendors.line import ANSWERS, BEFORE, LOOK, Line, Stand
 from voxengine import VoiceEngine
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
@@ -41,18 +39,10 @@ from voxengine.testing.emulators.faults import (
 )
 
 KEY = "azure-secret"
-LONG = " ".join(f"word{n}" for n in range(10, 40))
-ANSWERS: dict[str, Any] = {
-    "good morning": "Good morning to you. How are you?",
-    "tell me more": LONG,
-    "look it up": {"tool": {"name": "look", "arguments": {"what": "it"}}, "then": "found {output}"},
-    "look twice": {"tools": ["look", "look"], "then": "found {output}"},
-}
-LOOK = {"name": "look", "description": "Look up.", "parameters": {"type": "object"}}
+SCRIPT = {**ANSWERS, "look twice": {"tools": ["look", "look"], "then": "found {output}"}}
 AGENT = {"agent_name": "helper", "project_name": "desk"}
-BEFORE = [
-    Item(id="1", role="user", text="My name is Ada.", status="completed"),
-    Item(id="2", role="assistant", text="Hello Ada, how", status="incomplete"),
+HISTORY = [
+    *BEFORE,
     Item(id="3", kind="function_call", role="assistant", call_id="c", name="look", arguments="{}"),
     Item(id="4", kind="function_output", role="tool", call_id="c", output="a book"),
 ]
@@ -64,21 +54,8 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def made(emulator: VoiceLiveEmulator, **config: Any) -> AzureVoiceLiveProvider:
-    metadata = {**emulator.metadata, **config.pop("metadata", {})}
-    return AzureVoiceLiveProvider({"api_key": KEY, "metadata": metadata, **config})
-
-
-@asynccontextmanager
-async def voice_live(
-    config: dict[str, Any] | None = None, **settings: Any
-) -> AsyncIterator[tuple[VoiceLiveEmulator, Line]]:
-    async with VoiceLiveEmulator(ANSWERS, key=KEY, **settings) as emulator:
-        line = Line(made(emulator, **(config or {})))
-        await line.provider.connect()
-        yield emulator, line
-        await line.provider.disconnect()
-        assert emulator.judge.violations == []
+STAND = Stand(VoiceLiveEmulator, AzureVoiceLiveProvider, key=KEY, answers=SCRIPT)
+voice_live, made = STAND.agent, STAND.made
 
 
 async def test_a_spoken_turn_with_the_places_of_its_words():
@@ -122,14 +99,14 @@ async def test_a_service_that_tells_no_places_is_not_waited_for():
     async with voice_live(tells_places=False) as (_, line):
         await line.provider.send_text("tell me more")
         await line.wait(ev.ResponseCompleted)
-        assert line.said() == LONG
+        assert line.said() == ANSWERS["tell me more"]
         first = next(e for e in line.events if isinstance(e, ev.TextOutput))
         before = line.events[: line.events.index(first)]
         assert sum(isinstance(e, ev.AudioOutputChunk) for e in before) <= 10
 
 
 async def test_the_users_speech_cuts_the_answer_to_what_was_heard():
-    async with VoiceLiveEmulator(ANSWERS, key=KEY) as emulator:
+    async with VoiceLiveEmulator(SCRIPT, key=KEY) as emulator:
         engine = VoiceEngine(
             provider="azure-voice-live", api_key=KEY, metadata=emulator.metadata, mode="big"
         )
@@ -151,7 +128,7 @@ async def test_the_users_speech_cuts_the_answer_to_what_was_heard():
             event = await cut
             assert 1500 < event.heard_ms < 4000
             words = event.heard_text.split()
-            assert words == LONG.split()[: len(words)]
+            assert words == ANSWERS["tell me more"].split()[: len(words)]
             assert 2 <= len(words) <= 12
             await asyncio.sleep(1.0)
             sent = [e["type"] for e in emulator.session.events]
@@ -201,7 +178,7 @@ async def test_it_says_what_it_is_told_to_say():
 async def test_an_earlier_conversation_notes_places_and_deletion():
     async with voice_live() as (emulator, line):
         provider: Any = line.provider
-        await provider.add_conversation_history(BEFORE)
+        await provider.add_conversation_history(HISTORY)
         await provider.send_text("Be kind.", "system")
         more = [Item(id="x" * 60, role="user", text="Good day.", status="completed")]
         await provider.add_conversation_history(more, after="")
@@ -284,8 +261,8 @@ async def test_auto_truncate_leaves_what_was_played():
         await line.say("good morning")
         await line.wait(ev.ResponseCompleted)
         memory = [text for role, text in emulator.session.model.memory if role == "assistant"]
-        assert LONG.startswith(memory[0])
-        assert len(memory[0]) < len(LONG) / 2
+        assert ANSWERS["tell me more"].startswith(memory[0])
+        assert len(memory[0]) < len(ANSWERS["tell me more"]) / 2
 
 
 @pytest.mark.parametrize("encoding", ["g711_ulaw", "g711_alaw"])
@@ -313,7 +290,7 @@ async def test_refusals_at_the_door(code: str, error: type[Exception]):
 
 async def test_settings_that_are_refused_are_told_by_connect():
     async with VoiceLiveEmulator(key=KEY) as emulator:
-        provider = made(emulator, metadata={"session": {"vocie": "x"}})
+        provider = made(emulator, {"metadata": {"session": {"vocie": "x"}}})
         with pytest.raises(MessageError, match="vocie"):
             await provider.connect()
 
@@ -374,8 +351,8 @@ async def test_a_token_of_entra_is_a_bearer_and_may_be_an_object():
 
 
 async def test_an_agents_conversation_is_taken_up_again_or_begun_anew():
-    async with VoiceLiveEmulator(ANSWERS, key=KEY) as emulator:
-        first = Line(made(emulator, metadata=AGENT))
+    async with VoiceLiveEmulator(SCRIPT, key=KEY) as emulator:
+        first = Line(made(emulator, {"metadata": AGENT}))
         await first.provider.connect()
         assert emulator.session.request.query["agent-name"] == "helper"
         assert "model" not in emulator.session.request.query
@@ -384,13 +361,13 @@ async def test_an_agents_conversation_is_taken_up_again_or_begun_anew():
         handle = first.provider.resume_handle
         assert handle
         await first.provider.disconnect()
-        second = made(emulator, metadata={**AGENT, "resume": handle})
+        second = made(emulator, {"metadata": {**AGENT, "resume": handle}})
         await second.connect()
         assert second.resumed
         assert second.resume_handle == handle
         assert ("user", "good morning") in emulator.session.model.memory
         await second.disconnect()
-        third = made(emulator, metadata={**AGENT, "resume": "thread_nobody_knows"})
+        third = made(emulator, {"metadata": {**AGENT, "resume": "thread_nobody_knows"}})
         await third.connect()
         assert not third.resumed
         assert third.resume_handle not in (None, handle)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
 import pytest
 
-from tests.vendors.line import Line
-from voxengine import events as ev
+from tests.vendors.line import live, one_answer
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.level import silence
 from voxengine.audio.wav import load_speech
@@ -17,23 +15,11 @@ from voxengine.providers.cascade.parts import STTEvent, STTTurnEnded
 from voxengine.providers.cascade.registry import create_part
 from voxengine.providers.deepgram import DeepgramProvider
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.real_clock,
-    pytest.mark.skipif("DEEPGRAM_API_KEY" not in os.environ, reason="DEEPGRAM_API_KEY is not set"),
-]
+pytestmark = live("DEEPGRAM_API_KEY")
 
 
 async def test_it_answers():
-    provider = DeepgramProvider({"instructions": "Answer with one short sentence."})
-    line = Line(provider)
-    await provider.connect()
-    await provider.send_text("Say hello.")
-    await line.wait(ev.ResponseCompleted)
-    await provider.disconnect()
-    kinds = {type(event) for event in line.events}
-    assert {ev.ResponseStarted, ev.TextOutput, ev.AudioOutputChunk, ev.UsageUpdated} <= kinds
-    assert not kinds & {ev.ErrorGeneral, ev.ConnectionLost}
+    await one_answer(DeepgramProvider({"instructions": "Answer with one short sentence."}))
 
 
 async def test_it_hears():

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from tests.vendors.line import Line
+from tests.vendors.line import ANSWERS, BEFORE, LOOK, Stand
 from voxengine import events as ev
 from voxengine.conversation.items import Item
 from voxengine.errors import (
@@ -25,40 +22,18 @@ from voxengine.testing.emulators.deepgram import DeepgramEmulator
 from voxengine.testing.emulators.faults import Drop, LateAudio, Refuse
 
 KEY = "deepgram-secret"
-ANSWERS: dict[str, Any] = {
-    "good morning": "Good morning to you. How are you?",
-    "tell me more": " ".join(f"word{n}" for n in range(10, 40)),
+SCRIPT = {
+    **ANSWERS,
     "look it up": {
         "text": "One moment.",
         "tool": {"name": "look", "arguments": {"what": "it"}},
         "then": "found {output}",
     },
 }
-LOOK = {"name": "look", "description": "Look up.", "parameters": {"type": "object"}}
-BEFORE = [
-    Item(id="1", role="user", text="My name is Ada.", status="completed"),
-    Item(id="2", role="assistant", text="Hello Ada, how", status="incomplete"),
-    Item(id="3", role="system", text="It rains.", status="completed"),
-]
+HISTORY = [*BEFORE, Item(id="3", role="system", text="It rains.", status="completed")]
 
-
-@asynccontextmanager
-async def agent(
-    config: dict[str, Any] | None = None, *, history: Any = (), **settings: Any
-) -> AsyncIterator[tuple[DeepgramEmulator, Line]]:
-    async with DeepgramEmulator(ANSWERS, key=KEY, **settings) as emulator:
-        line = Line(made(emulator, config))
-        await line.provider.add_conversation_history(history)
-        await line.provider.connect()
-        yield emulator, line
-        await line.provider.disconnect()
-        assert emulator.judge.violations == []
-
-
-def made(emulator: DeepgramEmulator, config: dict[str, Any] | None = None) -> DeepgramProvider:
-    own = {**(config or {})}
-    metadata = {**emulator.metadata, **own.pop("metadata", {})}
-    return DeepgramProvider({"api_key": KEY, "metadata": metadata, **own})
+STAND = Stand(DeepgramEmulator, DeepgramProvider, key=KEY, answers=SCRIPT)
+agent, made = STAND.agent, STAND.made
 
 
 @pytest.mark.parametrize("tells_beginning", [True, False])
@@ -175,7 +150,7 @@ async def test_of_many_notes_the_latest_stay():
 
 
 async def test_an_earlier_conversation():
-    async with agent(history=BEFORE) as (emulator, line):
+    async with agent(history=HISTORY) as (emulator, line):
         await line.provider.send_text("The sun shines.", "system")
         await line.provider.send_text("good morning")
         await line.wait(ev.ResponseCompleted)
@@ -183,7 +158,7 @@ async def test_an_earlier_conversation():
         assert model.memory[:2] == [("user", "My name is Ada."), ("assistant", "Hello Ada, how")]
         assert model.instructions.startswith("It rains.\n\nThe sun shines.\n\n")
         with pytest.raises(MessageError) as late:
-            await line.provider.add_conversation_history(BEFORE)
+            await line.provider.add_conversation_history(HISTORY)
         assert late.value.code == "history_late"
 
 

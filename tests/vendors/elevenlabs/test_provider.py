@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.vendors.line import Line
+from tests.vendors.line import ANSWERS, BEFORE, Line, Stand
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
-from voxengine.conversation.items import Item
 from voxengine.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,34 +23,9 @@ from voxengine.testing.emulators.elevenlabs import ElevenLabsEmulator
 from voxengine.testing.emulators.faults import Drop, ErrorOnce, Expire, LateAudio, Refuse
 
 KEY = "xi-secret"
-ANSWERS: dict[str, Any] = {
-    "good morning": "Good morning to you. How are you?",
-    "tell me more": " ".join(f"word{n}" for n in range(10, 40)),
-    "look it up": {"tool": {"name": "look", "arguments": {"what": "it"}}, "then": "found {output}"},
-}
-BEFORE = [
-    Item(id="1", role="user", text="My name is Ada.", status="completed"),
-    Item(id="2", role="assistant", text="Hello Ada, how", status="incomplete"),
-]
 
-
-@asynccontextmanager
-async def agent(
-    config: dict[str, Any] | None = None, *, history: Any = (), **settings: Any
-) -> AsyncIterator[tuple[ElevenLabsEmulator, Line]]:
-    async with ElevenLabsEmulator(ANSWERS, key=KEY, **settings) as emulator:
-        line = Line(made(emulator, config))
-        await line.provider.add_conversation_history(history)
-        await line.provider.connect()
-        yield emulator, line
-        await line.provider.disconnect()
-        assert emulator.judge.violations == []
-
-
-def made(emulator: ElevenLabsEmulator, config: dict[str, Any] | None = None) -> ElevenLabsProvider:
-    own = {**(config or {})}
-    metadata = {**emulator.metadata, **own.pop("metadata", {})}
-    return ElevenLabsProvider({"api_key": KEY, "metadata": metadata, **own})
+STAND = Stand(ElevenLabsEmulator, ElevenLabsProvider, key=KEY)
+agent, made = STAND.agent, STAND.made
 
 
 def begun(emulator: ElevenLabsEmulator) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Talk:
         """Time passes; what was due is told."""
         end = self.now + seconds
         told: list[str] = []
-        while (due := self.turns.due()) is not None and due <= end:
+        while (due := self.turns.deadline) is not None and due <= end:
             self.now = due
             told += self.tick()
         self.now = end
@@ -226,5 +226,5 @@ def test_a_lost_connection_leaves_nothing_under_way():
     talk = Talk()
     talk.said("Hello there.")
     assert talk.turns.forget() is not None
-    assert talk.turns.due() is None
+    assert talk.turns.deadline is None
     assert talk.turns.forget() is None

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.vendors.line import Line
+from tests.vendors.line import ANSWERS, BEFORE, LOOK, Line, Stand
 from voxengine import events as ev
-from voxengine.conversation.items import Item
 from voxengine.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,35 +23,9 @@ from voxengine.testing.emulators.hume import HumeEmulator
 
 KEY = "hume-secret"
 VOICE = "ee966436-01ab-4810-a880-9e9a532e03b8"
-ANSWERS: dict[str, Any] = {
-    "good morning": "Good morning to you. How are you?",
-    "tell me more": " ".join(f"word{n}" for n in range(10, 40)),
-    "look it up": {"tool": {"name": "look", "arguments": {"what": "it"}}, "then": "found {output}"},
-}
-LOOK = {"name": "look", "description": "Look up.", "parameters": {"type": "object"}}
-BEFORE = [
-    Item(id="1", role="user", text="My name is Ada.", status="completed"),
-    Item(id="2", role="assistant", text="Hello Ada, how", status="incomplete"),
-]
 
-
-@asynccontextmanager
-async def evi(
-    config: dict[str, Any] | None = None, *, history: Any = (), **settings: Any
-) -> AsyncIterator[tuple[HumeEmulator, Line]]:
-    async with HumeEmulator(ANSWERS, key=KEY, **settings) as emulator:
-        line = Line(made(emulator, config))
-        await line.provider.add_conversation_history(history)
-        await line.provider.connect()
-        yield emulator, line
-        await line.provider.disconnect()
-        assert emulator.judge.violations == []
-
-
-def made(emulator: HumeEmulator, config: dict[str, Any] | None = None) -> HumeProvider:
-    own = {**(config or {})}
-    metadata = {**emulator.metadata, **own.pop("metadata", {})}
-    return HumeProvider({"api_key": KEY, "metadata": metadata, **own})
+STAND = Stand(HumeEmulator, HumeProvider, key=KEY)
+evi, made = STAND.agent, STAND.made
 
 
 async def test_a_spoken_turn():

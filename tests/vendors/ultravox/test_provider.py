@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.vendors.line import Line
+from tests.vendors.line import ANSWERS, BEFORE, LOOK, Line, Stand
 from voxengine import events as ev
-from voxengine.conversation.items import Item
 from voxengine.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -29,33 +26,10 @@ from voxengine.testing.emulators.faults import Drop, Expire, LateAudio, Refuse
 from voxengine.testing.emulators.ultravox import UltravoxEmulator
 
 KEY = "ultravox-secret"
-ANSWERS: dict[str, Any] = {
-    "good morning": "Good morning to you",
-    "tell me more": " ".join(f"word{n}" for n in range(10, 40)),
-    "look it up": {"tool": {"name": "look", "arguments": {"what": "it"}}, "then": "found {output}"},
-}
-LOOK = {"name": "look", "description": "Look up.", "parameters": {"type": "object"}}
-BEFORE = [
-    Item(id="1", role="user", text="My name is Ada.", status="completed"),
-    Item(id="2", role="assistant", text="Hello Ada.", status="completed"),
-]
+SCRIPT = {**ANSWERS, "good morning": "Good morning to you"}
 
-
-def made(emulator: UltravoxEmulator, config: dict[str, Any] | None = None) -> UltravoxProvider:
-    return UltravoxProvider({"api_key": KEY, "metadata": emulator.metadata, **(config or {})})
-
-
-@asynccontextmanager
-async def agent(
-    config: dict[str, Any] | None = None, *, history: Any = (), **settings: Any
-) -> AsyncIterator[tuple[UltravoxEmulator, Line]]:
-    async with UltravoxEmulator(ANSWERS, key=KEY, **settings) as emulator:
-        line = Line(made(emulator, config))
-        await line.provider.add_conversation_history(history)
-        await line.provider.connect()
-        yield emulator, line
-        await line.provider.disconnect()
-        assert emulator.judge.violations == []
+STAND = Stand(UltravoxEmulator, UltravoxProvider, key=KEY, answers=SCRIPT)
+agent, made = STAND.agent, STAND.made
 
 
 @pytest.mark.parametrize("rate", [24000, 8000])
@@ -69,7 +43,7 @@ async def test_a_spoken_turn(rate: int):
         (words,) = line.of(ev.TranscriptCompleted)
         assert (words.text, words.item_id) == ("good morning", turn.item_id)
         assert len(line.of(ev.VadSpeechStarted)) == len(line.of(ev.VadSpeechEnded)) == 1
-        assert line.said() == line.sound() == ANSWERS["good morning"]
+        assert line.said() == line.sound() == SCRIPT["good morning"]
         assert {chunk.sample_rate for chunk in line.of(ev.AudioOutputChunk)} == {rate}
         assert emulator.session.request.headers.get("x-api-key") is None
 
@@ -88,7 +62,7 @@ async def test_the_user_interrupts():
         assert cancelled.response_id not in {getattr(e, "response_id", None) for e in after}
         # What was heard is known there: far less than was sent.
         heard = emulator.session.model.memory[1][1]
-        assert ANSWERS["tell me more"].startswith(heard)
+        assert SCRIPT["tell me more"].startswith(heard)
         assert len(heard.split()) < len("".join(e.text for e in line.of(ev.TextOutput)).split())
 
 
@@ -121,7 +95,7 @@ async def test_we_interrupt():
         assert len(line.of(ev.ResponseStarted)) == 1
         await line.provider.send_text("good morning")
         await line.wait(ev.ResponseCompleted)
-        assert line.said().endswith(ANSWERS["good morning"])
+        assert line.said().endswith(SCRIPT["good morning"])
 
 
 async def test_a_tool():
@@ -141,7 +115,7 @@ async def test_a_tool():
 async def test_an_earlier_conversation():
     async with agent(history=BEFORE) as (emulator, line):
         memory = emulator.session.model.memory
-        assert memory == [("user", "My name is Ada."), ("assistant", "Hello Ada.")]
+        assert memory == [("user", "My name is Ada."), ("assistant", "Hello Ada, how")]
         assert line.of(ev.ResponseStarted) == []
         with pytest.raises(MessageError) as late:
             await line.provider.add_conversation_history(BEFORE)
@@ -167,7 +141,7 @@ async def test_a_call_is_resumed():
 
 
 async def test_a_call_that_is_not_known_any_more_begins_anew():
-    async with UltravoxEmulator(ANSWERS, key=KEY) as emulator:
+    async with UltravoxEmulator(SCRIPT, key=KEY) as emulator:
         line = Line(made(emulator, {"resume": "long-ago"}))
         await line.provider.add_conversation_history(BEFORE)
         await line.provider.connect()
@@ -185,7 +159,7 @@ async def test_notes_and_answers_that_are_asked_for():
         assert emulator.session.model.memory == [("system", "The user is in a car.")]
         await line.provider.create_response(instructions="good morning")
         await line.wait(ev.ResponseCompleted)
-        assert line.said() == ANSWERS["good morning"]
+        assert line.said() == SCRIPT["good morning"]
         await line.provider.generate_tts("The red fox.")
         await line.wait(ev.ResponseCompleted, 2)
         assert line.said().endswith("The red fox.")
@@ -202,7 +176,7 @@ async def test_what_can_be_changed():
         await line.provider.send_text("good morning")
         await line.wait(ev.ResponseCompleted)
         assert line.of(ev.AudioOutputChunk) == []
-        assert line.said() == ANSWERS["good morning"]
+        assert line.said() == SCRIPT["good morning"]
         with pytest.raises(UnsupportedFeatureError):
             await line.provider.update_session(instructions="Be brief.")
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pybase64
 
-from voxengine.providers.openai.messages import Usage, decode_plain, parse
+from voxengine.providers.messages import Malformed, Unknown, decode_base64, decode_plain, decoder_of
+from voxengine.providers.openai.messages import Usage, parse
 
 __all__ = [
     "AUDIO_DELTA",
@@ -23,7 +23,7 @@ __all__ = [
     "Message",
     "Unknown",
     "decode",
-    "decode_audio",
+    "decode_base64",
     "decode_plain",
     "parse",
 ]
@@ -164,52 +164,5 @@ class Response(msgspec.Struct, gc=False):
     usage: Usage | None = None
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A message that we have no name for, as it came."""
-
-    type: str
-    payload: dict[str, Any]
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """What came is no message, or not of the form that its type has. `words` say so."""
-
-    words: str
-
-
-_decode = msgspec.json.Decoder(Message).decode
-
-
-def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed:
-    """What a text message is. Never raises."""
-    try:
-        message = _decode(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
-        return _not_read(payload, failure)
-    if message.type in TRANSLATED or message.type in NOTHING:
-        return message
-    return _not_read(payload, None)
-
-
-def _not_read(payload: bytes | memoryview, failure: Exception | None) -> Unknown | Malformed:
-    """Of a type unknown to us a message may have any form."""
-    try:
-        plain = decode_plain(payload)
-        kind = plain["type"]
-    except (msgspec.DecodeError, ValueError, RecursionError, KeyError, TypeError) as unreadable:
-        return Malformed(f"a message that is no event: {failure or unreadable}")
-    if not isinstance(kind, str):
-        return Malformed("a message whose type is no text")
-    if kind in TRANSLATED or kind in NOTHING:
-        return Malformed(f"{kind} in a form that cannot be read: {failure}")
-    return Unknown(kind, plain)
-
-
-def decode_audio(message: Message) -> bytes:
-    """The samples in an audio delta.
-
-    Raises:
-        ValueError: it is no base64.
-    """
-    # With `validate`, base64 is decoded twice as fast: nothing has to be skipped.
-    return pybase64.b64decode(message.delta or "", validate=True)
+#: What a text message is. Never raises.
+decode = decoder_of(Message, TRANSLATED | NOTHING.keys())

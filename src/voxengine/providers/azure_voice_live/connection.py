@@ -238,7 +238,7 @@ class VoiceLiveConnection(SocketProvider):
     def _take(self, message: codec.Message) -> None:
         kind = message.type
         if kind == codec.AUDIO_DELTA:
-            audio = codec.decode_audio(message)
+            audio = codec.decode_base64(message.delta or "")
             if len(audio) % self._taken.bytes_per_frame:
                 # Half a sample would turn all that follows it into noise.
                 self.complain(f"{len(audio)} bytes of audio, which are no whole number of samples")

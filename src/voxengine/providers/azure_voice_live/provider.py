@@ -76,7 +76,7 @@ class AzureVoiceLiveProvider(VoiceLiveConnection):
             raise MessageError(
                 f"role {role!r} is unknown; it is one of {', '.join(_ROLES)}", provider=self.name
             )
-        self._need_text(text)
+        self.need_text(text)
         socket.send_text(encode.create_item(shape.message_item(role, text), "text"))
         if role == "user":
             self._request(PLAIN)
@@ -100,13 +100,9 @@ class AzureVoiceLiveProvider(VoiceLiveConnection):
             MessageError: the text is empty.
         """
         self.open_socket()
-        self._need_text(text)
+        self.need_text(text)
         item = shape.message_item("assistant", text)
         self._request(encode.create_response({"pre_generated_assistant_message": item}, REQUEST_ID))
-
-    def _need_text(self, text: str) -> None:
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
 
     def _request(self, message: bytes) -> None:
         try:
@@ -202,10 +198,7 @@ class AzureVoiceLiveProvider(VoiceLiveConnection):
         kind = event.get("type")
         if not isinstance(kind, str) or not kind:
             raise MessageError("a message of the vendor has a type", provider=self.name)
-        try:
-            message = msgspec.json.encode(event)
-        except (TypeError, ValueError, OverflowError) as failure:
-            raise MessageError(f"{kind} cannot be JSON: {failure}", provider=self.name) from None
+        message = self.as_json(event)
         if kind == "session.update":
             event_id, done = self._waits.update()
             done.cancel()  # nobody waits for it; its confirmation is not that of another one

@@ -6,10 +6,9 @@ Facts: `deepgram.agent.v1` (deepgram-sdk 7.17). All types of the server are in o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
+
+from voxengine.providers.messages import UNREADABLE, Malformed, Unknown, encode_event, not_read
 
 __all__ = [
     "KEEP_ALIVE",
@@ -21,7 +20,6 @@ __all__ = [
     "Message",
     "Unknown",
     "decode",
-    "decode_plain",
     "encode_event",
     "encode_say",
     "encode_tool_result",
@@ -84,46 +82,17 @@ class Message(msgspec.Struct, gc=False):
     message: str = ""
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A message that we have no name for, as it came."""
-
-    type: str
-    payload: dict[str, Any]
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """What came is no message, or not of the form that its type has. `words` say so."""
-
-    words: str
-
-
 _decode = msgspec.json.Decoder(Message).decode
-#: The same message as plain dicts and lists.
-decode_plain = msgspec.json.Decoder().decode
 
 
 def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed:
     """What a text message is. Never raises."""
     try:
         message = _decode(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
-        return _not_read(payload, failure)
+    except UNREADABLE as failure:
+        return not_read(payload, TRANSLATED, failure)
     known = message.type in TRANSLATED or message.type in LET_GO
-    return message if known else _not_read(payload, None)
-
-
-def _not_read(payload: bytes | memoryview, failure: Exception | None) -> Unknown | Malformed:
-    """Of a type unknown to us a message may have any form."""
-    try:
-        plain = decode_plain(payload)
-        kind = plain["type"]
-    except (msgspec.DecodeError, ValueError, RecursionError, KeyError, TypeError) as unreadable:
-        return Malformed(f"a message that has no type: {failure or unreadable}")
-    if not isinstance(kind, str):
-        return Malformed("a message whose type is no text")
-    if kind in TRANSLATED:
-        return Malformed(f"{kind} in a form that cannot be read: {failure}")
-    return Unknown(kind, plain)
+    return message if known else not_read(payload, TRANSLATED)
 
 
 # -- out
@@ -151,8 +120,3 @@ def encode_tool_result(call_id: str, name: str, content: str) -> bytes:
     return encode_event(
         {"type": "FunctionCallResponse", "id": call_id, "name": name, "content": content}
     )
-
-
-def encode_event(event: Mapping[str, Any]) -> bytes:
-    """Any message, in the vendor's own words."""
-    return msgspec.json.encode(event)

@@ -11,7 +11,6 @@ import msgspec
 from voxengine import events as ev
 from voxengine.config import ProviderConfig
 from voxengine.conversation.items import Item
-from voxengine.errors import MessageError, UnsupportedFeatureError
 from voxengine.net import WebSocket
 from voxengine.providers.deepgram import codec
 from voxengine.providers.deepgram import session as shape
@@ -19,11 +18,10 @@ from voxengine.providers.deepgram.turns import Turns
 from voxengine.providers.failures import error_of
 from voxengine.providers.socket_provider import Address
 from voxengine.providers.timed_provider import TimedProvider
+from voxengine.providers.turns_provider import GO_ON, LOCAL, Calls
 
 __all__ = ["DeepgramProvider"]
 
-#: Calls of tools that may wait for a result. The oldest is forgotten: the agent has gone on without it.
-MAX_CALLS = 64
 #: Bytes of notes that stay a part of the prompt; of more, the oldest go.
 MAX_NOTES = 8 * 1024
 #: How often it is looked, in seconds, whether audio was sent since; if none was, a sign of life is. The vendor wants
@@ -32,11 +30,6 @@ KEEP_ALIVE_S = 4.0
 #: Seconds for which an answer counts as due that was asked for and has not begun.
 _DUE_S = 10.0
 
-#: What is said to it in place of instructions for one response, where there are none.
-_GO_ON = "It is your turn: answer what was said last, or go on."
-
-#: Settings that are ours alone, and so can be changed at any time.
-_LOCAL = frozenset({"transcription", "partials", "vad_events"})
 #: The vendor's codes for which there is a word of ours.
 _CODES = {
     "INTERNAL_SERVER_ERROR": "server",
@@ -74,6 +67,8 @@ class DeepgramProvider(TimedProvider):
     capabilities = shape.CAPABILITIES
     key_variables = ("DEEPGRAM_API_KEY",)
     provider_name = "deepgram"
+    title = "Deepgram's Voice Agent"
+    _turns: Turns
     binary_audio = True
     #: By the minute, whatever its models.
     billed_as = "deepgram-voice-agent"
@@ -82,17 +77,16 @@ class DeepgramProvider(TimedProvider):
         super().__init__(config)
         self.capabilities = shape.capabilities_of(self.config)
         self._turns = Turns(self.meta, shape.output_format(self.config))
-        self._history: list[Item] = []
         self._notes: list[str] = []
         #: Calls that wait for a result: the tool of each.
-        self._calls: dict[str, str] = {}
+        self._calls = Calls[str]()
         #: When an answer was asked for that has not begun; and what is to be asked for after the next.
         self._asked_at: float | None = None
         self._next: str | None = None
         self._alive: asyncio.TimerHandle | None = None
         #: Milliseconds of audio that were sent when it was last looked.
         self._alive_ms = 0.0
-        self._set_local()
+        self.set_local()
 
     # -- the connection
 
@@ -115,10 +109,7 @@ class DeepgramProvider(TimedProvider):
         if self._alive is not None:
             self._alive.cancel()
             self._alive = None
-        response_id = self._turns.forget()
-        if response_id is not None:
-            self.tell_end(response_id, code)
-        self.bill()
+        super().end_response(code)
 
     def _look(self) -> None:
         """Say that we are there, if no audio has said it."""
@@ -135,7 +126,7 @@ class DeepgramProvider(TimedProvider):
         if len(events) == 1:
             self.stream(events[0])
         else:
-            self._tell(events)
+            self.tell(events)
 
     def on_text(self, payload: memoryview) -> None:
         """A message came."""
@@ -152,15 +143,15 @@ class DeepgramProvider(TimedProvider):
         match message.type:
             case "ConversationText" if message.role == "user":
                 spoken = message.languages[0] if message.languages else None
-                self._tell(turns.user_words(message.content, sent, spoken))
+                self.tell(turns.user_words(message.content, sent, spoken))
             case "ConversationText":
-                self._tell(turns.agent_words(message.content, sent))
+                self.tell(turns.agent_words(message.content, sent))
             case "UserStartedSpeaking":
-                self._tell(turns.speech_started(sent))
+                self.tell(turns.speech_started(sent))
             case "AgentStartedSpeaking":
                 turns.begins()
             case "AgentAudioDone":
-                self._tell(turns.audio_done())
+                self.tell(turns.audio_done())
             case "FunctionCallRequest":
                 self._called(message)
             case "FunctionCallCancelled":
@@ -194,13 +185,11 @@ class DeepgramProvider(TimedProvider):
     def _called(self, message: codec.Message) -> None:
         ours = [function for function in message.functions if function.client_side]
         for function in ours:
-            self._calls[function.id] = function.name
-            if len(self._calls) > MAX_CALLS:
-                del self._calls[next(iter(self._calls))]
+            self._calls.add(function.id, function.name)
         if len(ours) < len(message.functions):
             self.raw(message.type, msgspec.to_builtins(message.functions))
         if ours:
-            self._tell(self._turns.tools(ours, self.sent_ms))
+            self.tell(self._turns.tools(ours, self.sent_ms))
 
     def _uncalled(self, message: codec.Message) -> None:
         for function in message.functions:
@@ -212,16 +201,17 @@ class DeepgramProvider(TimedProvider):
                     )
                 )
 
-    def _tell(self, events: Sequence[ev.ProviderEvent]) -> None:
-        for event in events:
-            kind = type(event)
-            if kind is ev.ResponseStarted:
-                self._asked_at = None
-            elif kind is ev.TurnDetected:
-                self._asked_at = _now()
-            self.emit(event)
-            if kind in (ev.ResponseCompleted, ev.ResponseCancelled):
-                self.bill()
+    def told(self, event: ev.ProviderEvent) -> None:
+        """An event was told: what follows from it."""
+        if type(event) is ev.ResponseStarted:
+            self._asked_at = None
+        elif type(event) is ev.TurnDetected:
+            self._asked_at = self.now()
+        super().told(event)
+
+    def tell(self, events: Sequence[ev.ProviderEvent]) -> None:
+        """Tell of these events; and ask for what was to be asked for after them."""
+        super().tell(events)
         if self._turns.user_speaks:
             self._next = None  # what the user says is answered instead
         elif self._next is not None and not self._due and self._turns.response_id is None:
@@ -230,7 +220,7 @@ class DeepgramProvider(TimedProvider):
     @property
     def _due(self) -> bool:
         """Whether an answer is about to begin."""
-        return self._asked_at is not None and _now() - self._asked_at < _DUE_S
+        return self._asked_at is not None and self.now() - self._asked_at < _DUE_S
 
     # -- out
 
@@ -241,7 +231,7 @@ class DeepgramProvider(TimedProvider):
             UnsupportedFeatureError: words of the assistant; the agent would speak them.
         """
         self.open_socket()
-        self._check_text(text)
+        self.need_text(text)
         if role == "user":
             self._put(text)
         elif role == "system":
@@ -254,7 +244,7 @@ class DeepgramProvider(TimedProvider):
 
     def _put(self, text: str) -> None:
         """Put in words that are answered."""
-        self._asked_at = _now()
+        self._asked_at = self.now()
         self._turns.texted(text)
         self.open_socket().send_text(codec.encode_user(text))
 
@@ -276,24 +266,14 @@ class DeepgramProvider(TimedProvider):
         if self._due and instructions is None:
             return
         if self._due or self._turns.response_id is not None:
-            self._next = instructions or _GO_ON
+            self._next = instructions or GO_ON
         else:
-            self._ask(instructions or _GO_ON)
-
-    async def interrupt(self) -> None:
-        """Without a response under way, nothing happens.
-
-        Raises:
-            UnsupportedFeatureError: one is. The agent stops by itself when it hears the user; it cannot be told to.
-        """
-        self.open_socket()
-        if self._turns.response_id is not None:
-            raise self.unsupported("calling off what it says")
+            self._ask(instructions or GO_ON)
 
     async def generate_tts(self, text: str) -> None:
         """Speak this text, word for word, after what is being said."""
         socket = self.open_socket()
-        self._check_text(text)
+        self.need_text(text)
         socket.send_text(codec.encode_say(text))
 
     async def configure_session(self, config: Mapping[str, Any]) -> None:
@@ -303,11 +283,9 @@ class DeepgramProvider(TimedProvider):
             UnsupportedFeatureError: anything else, which is settled when the session begins.
         """
         self.open_socket()
-        fixed = [name for name in config if name not in shape.CHANGEABLE | _LOCAL]
-        if fixed:
-            raise self.unsupported(f"a change of {', '.join(fixed)} once the session has begun")
+        self.need_changeable(config, shape.CHANGEABLE | LOCAL, "once the session has begun")
         self.config.update(**dict(config))
-        self._set_local()
+        self.set_local()
         self._change(config)
         self.emit(ev.SessionUpdated(settings=dict(config), **self.meta()))
 
@@ -317,20 +295,8 @@ class DeepgramProvider(TimedProvider):
             socket.send_text(codec.encode_event(message))
 
     async def add_conversation_history(self, items: Sequence[Item]) -> None:
-        """Give it an earlier conversation, before `connect`. Of a long one, the end is told.
-
-        Raises:
-            MessageError: it comes too late (`history_late`).
-        """
-        if not items:
-            return
-        if self.begun:
-            raise MessageError(
-                "an earlier conversation is given before the session begins",
-                provider=self.name,
-                code="history_late",
-            )
-        self._history += items
+        """As of every provider that is told at the start; notes go on as a part of the prompt."""
+        await super().add_conversation_history(items)
         self._notes += [
             item.text for item in items if item.kind == "message" and item.role == "system"
         ]
@@ -342,45 +308,8 @@ class DeepgramProvider(TimedProvider):
             MessageError: no call of that id is waiting (`unknown_call`).
         """
         socket = self.open_socket()
-        if call_id not in self._calls:
-            raise MessageError(
-                f"no call {call_id!r} is waiting for a result",
-                provider=self.name,
-                code="unknown_call",
-            )
-        self._tell(self._turns.returned())
+        self.need_call(call_id, self._calls)
+        self.tell(self._turns.returned())
         socket.send_text(codec.encode_tool_result(call_id, self._calls.pop(call_id), output))
         if not self._calls:
-            self._asked_at = _now()
-
-    async def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send a message in the vendor's own words, such as `UpdateThink`.
-
-        Raises:
-            MessageError: it has no type, or is nothing that JSON can hold.
-        """
-        socket = self.open_socket()
-        if not isinstance(event.get("type"), str):
-            raise MessageError("an event has a type", provider=self.name)
-        try:
-            message = codec.encode_event(event)
-        except (TypeError, ValueError, msgspec.EncodeError) as failure:
-            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
-        socket.send_text(message)
-
-    def unsupported(self, what: str) -> UnsupportedFeatureError:
-        """The error for something that the agent cannot do."""
-        words = f"Deepgram's Voice Agent does not offer {what}"
-        return UnsupportedFeatureError(words, provider=self.name)
-
-    def _check_text(self, text: object) -> None:
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
-
-    def _set_local(self) -> None:
-        self._turns.transcripts = self.config.transcription is not False
-        self._turns.vad_events = self.config.vad_events is not False
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+            self._asked_at = self.now()

@@ -18,65 +18,43 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.events import ProviderEvent
 from voxengine.providers.deepgram.codec import Function
+from voxengine.providers.turns import BaseTurns, SpacedResponse
 
 __all__ = ["Turns"]
 
-#: Milliseconds of the longest chunk that is handed on: who interrupts should not have to wait for its end.
-_CHUNK_MS = 1000.0
 #: Texts that were put in and not repeated yet. The oldest is forgotten.
 _MAX_TEXTS = 64
 
 
-class _Response(msgspec.Struct):
+class _Response(SpacedResponse):
     """What the agent is saying."""
 
-    id: str
-    item_id: str
-    #: Whether it has words, and whether those end with a blank.
     has_words: bool = False
-    ends_blank: bool = True
     #: Tools were called: what comes after their results is another response.
     called: bool = False
 
 
-class Turns:
+class Turns(BaseTurns[_Response]):
     """Of one connection.
 
     Args:
         meta: gives the fields that all events have: timestamp, provider, session_id.
         format: the format of the agent's audio.
-
-    Attributes:
-        transcripts: whether the user's words are wanted.
-        vad_events: whether the beginning and the end of the user's speech are.
-        prefix: begins all ids.
     """
 
     def __init__(self, meta: Callable[[], dict[str, Any]], format: AudioFormat) -> None:
-        self.transcripts = True
-        self.vad_events = True
-        self.prefix = "deepgram"
-        self._meta = meta
+        super().__init__(meta, "deepgram")
         self._format = format
-        self._count = 0
         #: The user's item while the user speaks.
         self._speaking: str | None = None
         self._texts: deque[str] = deque(maxlen=_MAX_TEXTS)
-        self._response: _Response | None = None
         #: A response was cut short, and nothing of another has come: audio is of the one that was cut.
         self._muted = False
         self._rest = b""
-
-    @property
-    def response_id(self) -> str | None:
-        """The response that is under way."""
-        return self._response.id if self._response is not None else None
 
     @property
     def user_speaks(self) -> bool:
@@ -140,19 +118,9 @@ class Turns:
             return []
         self._muted = False
         events, response = self._begun(sent_ms)
+        response.has_words = True
         # Between two sentences there is a blank, which neither has.
-        if response.has_words and not response.ends_blank and not text[0].isspace():
-            text = f" {text}"
-        response.has_words, response.ends_blank = True, text[-1].isspace()
-        events.append(
-            ev.TextOutput(
-                text=text,
-                is_partial=True,
-                item_id=response.item_id,
-                response_id=response.id,
-                **self._meta(),
-            )
-        )
+        events.append(self._piece(response, response.spaced(text)))
         return events
 
     def audio(self, payload: bytes, sent_ms: float) -> list[ProviderEvent]:
@@ -165,34 +133,15 @@ class Turns:
         if not audio:
             return []
         events, response = self._begun(sent_ms)
-        size = self._format.n_bytes(_CHUNK_MS)
-        for at in range(0, len(audio), size):
-            events.append(
-                ev.AudioOutputChunk(
-                    audio_data=audio[at : at + size],
-                    sample_rate=self._format.sample_rate,
-                    encoding=self._format.encoding,
-                    item_id=response.item_id,
-                    response_id=response.id,
-                    **self._meta(),
-                )
-            )
-        return events
+        return events + self._chunks(audio, response, self._format)
 
     def tools(self, functions: Sequence[Function], sent_ms: float) -> list[ProviderEvent]:
         """The agent wants the results of tools. What it has begun to say goes on meanwhile."""
         self._muted = False
         events, response = self._begun(sent_ms)
         for function in functions:
-            events.append(
-                ev.FunctionInvoked(
-                    call_id=function.id,
-                    name=function.name,
-                    arguments=function.arguments or "{}",
-                    response_id=response.id,
-                    **self._meta(),
-                )
-            )
+            called = function.id, function.name, function.arguments
+            events.append(self._called(*called, response))
         response.called = True
         return events if response.has_words else events + self.audio_done()
 
@@ -210,8 +159,8 @@ class Turns:
 
     def forget(self) -> str | None:
         """The connection is gone: nothing is under way any more. Returns the response that was."""
-        response_id, self._response, self._speaking = self.response_id, None, None
-        return response_id
+        self._speaking = None
+        return super().forget()
 
     def _begun(self, sent_ms: float) -> tuple[list[ProviderEvent], _Response]:
         """The response under way, begun if there is none. Nobody speaks into it, or it would have been cut."""
@@ -230,7 +179,3 @@ class Turns:
         self._muted = True
         why = "turn_detected"
         return [ev.ResponseCancelled(response_id=response.id, reason=why, **self._meta())]
-
-    def _new_id(self, kind: str) -> str:
-        self._count += 1
-        return f"{self.prefix}_{kind}_{self._count}"

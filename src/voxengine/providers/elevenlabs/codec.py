@@ -7,11 +7,17 @@ application may want them).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 import pybase64
+
+from voxengine.providers.messages import (
+    UNREADABLE,
+    Malformed,
+    Unknown,
+    decode_base64,
+    encode_event,
+    not_read,
+)
 
 __all__ = [
     "PASSED_ON",
@@ -167,49 +173,21 @@ _FIELDS = {
 }
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A message that we have no name for, as it came."""
-
-    type: str
-    payload: dict[str, Any]
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """What came is no message, or not of the form that its type has. `words` say so."""
-
-    words: str
-
-
 _decode = msgspec.json.Decoder(Message).decode
-_decode_plain = msgspec.json.Decoder().decode
 
 
 def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed:
     """What a text message is. Never raises."""
     try:
         message = _decode(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
-        return _not_read(payload, failure)
+    except UNREADABLE as failure:
+        return not_read(payload, TRANSLATED, failure)
     if message.type not in TRANSLATED:
-        return _not_read(payload, None)
+        return not_read(payload, TRANSLATED)
     field = _FIELDS.get(message.type)
     if field is not None and getattr(message, field) is None:
         return Malformed(f"{message.type} without its {field}")
     return message
-
-
-def _not_read(payload: bytes | memoryview, failure: Exception | None) -> Unknown | Malformed:
-    """Of a type unknown to us a message may have any form."""
-    try:
-        plain = _decode_plain(payload)
-        kind = plain["type"]
-    except (msgspec.DecodeError, ValueError, RecursionError, KeyError, TypeError) as unreadable:
-        return Malformed(f"a message that has no type: {failure or unreadable}")
-    if not isinstance(kind, str):
-        return Malformed("a message whose type is no text")
-    if kind in TRANSLATED:
-        return Malformed(f"{kind} in a form that cannot be read: {failure}")
-    return Unknown(kind, plain)
 
 
 def decode_audio(audio: Audio) -> bytes:
@@ -218,7 +196,7 @@ def decode_audio(audio: Audio) -> bytes:
     Raises:
         ValueError: it is no base64.
     """
-    return pybase64.b64decode(audio.audio_base_64, validate=True)
+    return decode_base64(audio.audio_base_64)
 
 
 # -- out
@@ -260,8 +238,3 @@ def encode_tool_result(call_id: str, result: str, *, is_error: bool = False) -> 
             "is_error": is_error,
         }
     )
-
-
-def encode_event(event: Mapping[str, Any]) -> bytes:
-    """Any message, in the vendor's own words."""
-    return msgspec.json.encode(event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 from voxengine import events as ev
 from voxengine.config import ProviderConfig
 from voxengine.conversation.items import Item
-from voxengine.errors import ConfigurationError, MessageError, UnsupportedFeatureError
+from voxengine.errors import ConfigurationError
 from voxengine.net import Closed, WebSocket
 from voxengine.providers.elevenlabs import codec
 from voxengine.providers.elevenlabs import session as shape
@@ -24,19 +23,12 @@ from voxengine.providers.endpoints import find_key, http_url
 from voxengine.providers.failures import error_of, is_retryable
 from voxengine.providers.socket_provider import Address
 from voxengine.providers.timed_provider import TimedProvider
+from voxengine.providers.turns_provider import GO_ON, LOCAL, Calls
 
 __all__ = ["ElevenLabsProvider"]
 
-#: Calls of tools that may wait for a result. The oldest is forgotten: the agent has gone on without it.
-MAX_CALLS = 64
 #: The name under which it is billed.
 MODEL = "conversational_ai"
-
-#: What is said in the user's name where a response is wanted and nobody has said anything.
-_GO_ON = "It is your turn: answer what was said last, or go on."
-
-#: Settings that are ours alone, and so can be changed at any time.
-_LOCAL = frozenset({"transcription", "partials", "vad_events"})
 
 
 class ElevenLabsProvider(TimedProvider):
@@ -62,6 +54,8 @@ class ElevenLabsProvider(TimedProvider):
     capabilities = shape.CAPABILITIES
     key_variables = KEYS
     provider_name = "elevenlabs"
+    title = "ElevenLabs"
+    _turns: Turns
 
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
@@ -71,14 +65,12 @@ class ElevenLabsProvider(TimedProvider):
                 self.capabilities, max_connection_seconds=int(longest)
             )
         self._turns = Turns(self.meta)
-        self._timer: asyncio.TimerHandle | None = None
-        self._history: list[Item] = []
         self._told = ""
         #: Calls that wait for a result.
-        self._calls: dict[str, None] = {}
+        self._calls = Calls[None]()
         #: Results of tools were given that were not answered yet.
         self._owed = False
-        self._set_local()
+        self.set_local()
 
     # -- the connection
 
@@ -144,14 +136,6 @@ class ElevenLabsProvider(TimedProvider):
                 return "ended", False
         return super().code_of_close(closed)
 
-    def end_response(self, code: str | None) -> None:
-        """Tell the end of what the agent was saying, and what the conversation has cost since."""
-        self._stop_timer()
-        response_id = self._turns.forget()
-        if response_id is not None:
-            self.tell_end(response_id, code)
-        self.bill()
-
     # -- in
 
     def encode_audio(self, audio: bytes) -> bytes:
@@ -200,27 +184,27 @@ class ElevenLabsProvider(TimedProvider):
     def _audio(self, audio: codec.Audio) -> None:
         try:
             samples = codec.decode_audio(audio)
-            events = self._turns.audio(samples, audio.event_id, audio.alignment, self._now())
+            events = self._turns.audio(samples, audio.event_id, audio.alignment, self.now())
         except ValueError as failure:
             self.complain(f"audio that cannot be read: {failure}")
             return
-        self._tell(events)
+        self.tell(events)
 
     def _said(self, message: codec.Message) -> None:
-        turns, now = self._turns, self._now()
+        turns, now = self._turns, self.now()
         if message.tentative_user_transcription_event is not None:
             words = message.tentative_user_transcription_event.user_transcript
-            self._tell(turns.tentative(words, now))
+            self.tell(turns.tentative(words, now))
         elif message.user_transcription_event is not None:
-            self._tell(turns.final(message.user_transcription_event.user_transcript, now))
+            self.tell(turns.final(message.user_transcription_event.user_transcript, now))
         elif message.agent_response_event is not None:
-            self._tell(turns.said(message.agent_response_event.agent_response, now))
+            self.tell(turns.said(message.agent_response_event.agent_response, now))
         elif message.interruption_event is not None:
-            self._tell(turns.interrupted(message.interruption_event.event_id, now))
+            self.tell(turns.interrupted(message.interruption_event.event_id, now))
         elif message.agent_response_correction_event is not None:
             told = message.agent_response_correction_event
             words = told.corrected_agent_response
-            self._tell(turns.corrected(told.original_agent_response, words, now))
+            self.tell(turns.corrected(told.original_agent_response, words, now))
         elif message.client_tool_call is not None:
             self._called(message.client_tool_call)
         else:
@@ -228,49 +212,19 @@ class ElevenLabsProvider(TimedProvider):
             self.emit(ev.SystemWarning(code="guardrail", message=words, **self.meta()))
 
     def _called(self, call: codec.ToolCall) -> None:
-        self._calls[call.tool_call_id] = None
-        if len(self._calls) > MAX_CALLS:
-            del self._calls[next(iter(self._calls))]
+        self._calls.add(call.tool_call_id, None)
         arguments = bytes(call.parameters).decode()
-        self._tell(self._turns.tool_call(call.tool_call_id, call.tool_name, arguments, self._now()))
+        self.tell(self._turns.tool_call(call.tool_call_id, call.tool_name, arguments, self.now()))
 
     def _error(self, error: codec.Error) -> None:
         failure = failure_of(error, self.name, at_work=self.at_work)
         self.error(failure, fatal=True)
 
-    def _tell(self, events: Sequence[ev.ProviderEvent]) -> None:
-        for event in events:
-            if type(event) is ev.AudioOutputChunk or type(event) is ev.TextOutput:
-                self.stream(event)
-                continue
-            if type(event) is ev.ResponseStarted:
-                self._owed = False
-            self.emit(event)
-            if type(event) in (ev.ResponseCompleted, ev.ResponseCancelled):
-                self.bill()
-        self._set_timer()
-
-    # -- the end of an answer, which nobody tells
-
-    def _set_timer(self) -> None:
-        due = self._turns.due()
-        if due is None:
-            self._stop_timer()
-        elif self._timer is None or self._timer.when() > due:
-            self._stop_timer()
-            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._tell(self._turns.tick(self._now()))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+    def told(self, event: ev.ProviderEvent) -> None:
+        """An event was told: what follows from it."""
+        if type(event) is ev.ResponseStarted:
+            self._owed = False
+        super().told(event)
 
     # -- out
 
@@ -281,8 +235,7 @@ class ElevenLabsProvider(TimedProvider):
             UnsupportedFeatureError: words of the assistant.
         """
         socket = self.open_socket()
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
+        self.need_text(text)
         if role == "user":
             self._turns.texted()
             socket.send_text(codec.encode_user(text))
@@ -305,17 +258,7 @@ class ElevenLabsProvider(TimedProvider):
         if self._owed and not instructions:
             return
         self._turns.texted()
-        socket.send_text(codec.encode_user(codec.note(instructions or _GO_ON)))
-
-    async def interrupt(self) -> None:
-        """Without a response under way, nothing happens.
-
-        Raises:
-            UnsupportedFeatureError: one is. The agent stops by itself when it hears the user; it cannot be told to.
-        """
-        self.open_socket()
-        if self._turns.response_id is not None:
-            raise self.unsupported("calling off what it says")
+        socket.send_text(codec.encode_user(codec.note(instructions or GO_ON)))
 
     async def configure_session(self, config: Mapping[str, Any]) -> None:
         """Change the instructions, the tools, or which events are told.
@@ -327,11 +270,9 @@ class ElevenLabsProvider(TimedProvider):
             UnsupportedFeatureError: anything else, which is settled when the conversation begins.
         """
         socket = self.open_socket()
-        fixed = [name for name in config if name not in shape.CHANGEABLE | _LOCAL]
-        if fixed:
-            raise self.unsupported(f"a change of {', '.join(fixed)} in mid-conversation")
+        self.need_changeable(config, shape.CHANGEABLE | LOCAL, "in mid-conversation")
         self.config.update(**dict(config))
-        self._set_local()
+        self.set_local()
         if config.get("instructions"):
             words = shape.instructed(config["instructions"])
             socket.send_text(codec.encode_context(words, shape.INSTRUCTIONS))
@@ -347,12 +288,7 @@ class ElevenLabsProvider(TimedProvider):
         """
         if not items:
             return
-        if self.sent_ms:
-            raise MessageError(
-                "an earlier conversation is given before the first audio",
-                provider=self.name,
-                code="history_late",
-            )
+        self.need_early("the first audio", late=bool(self.sent_ms))
         self._history += items
         if self.begun:
             self.open_socket().send_text(codec.encode_context(shape.told_of(items)))
@@ -364,41 +300,11 @@ class ElevenLabsProvider(TimedProvider):
             MessageError: no call of that id is waiting (`unknown_call`).
         """
         socket = self.open_socket()
-        if call_id not in self._calls:
-            raise MessageError(
-                f"no call {call_id!r} is waiting for a result",
-                provider=self.name,
-                code="unknown_call",
-            )
+        self.need_call(call_id, self._calls)
         del self._calls[call_id]
         self._owed = True
         is_error = _is_error(output)
         socket.send_text(codec.encode_tool_result(call_id, output, is_error=is_error))
-
-    async def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send a message in the vendor's own words, such as `user_activity` or `feedback`.
-
-        Raises:
-            MessageError: it has no type, or is nothing that JSON can hold.
-        """
-        socket = self.open_socket()
-        if not isinstance(event.get("type"), str):
-            raise MessageError("an event has a type", provider=self.name)
-        try:
-            message = codec.encode_event(event)
-        except (TypeError, ValueError, msgspec.EncodeError) as failure:
-            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
-        socket.send_text(message)
-
-    def unsupported(self, what: str) -> UnsupportedFeatureError:
-        """The error for something that an agent cannot do."""
-        return UnsupportedFeatureError(f"ElevenLabs does not offer {what}", provider=self.name)
-
-    def _set_local(self) -> None:
-        config, turns = self.config, self._turns
-        turns.transcripts = config.transcription is not False
-        turns.partials = config.partials is not False
-        turns.vad_events = config.vad_events is not False
 
 
 def _is_error(output: str) -> bool:

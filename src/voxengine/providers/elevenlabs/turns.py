@@ -32,11 +32,10 @@ from voxengine.providers.cascade.parts import SpokenWord
 from voxengine.providers.cascade.wording import Word
 from voxengine.providers.elevenlabs.alignment import words_in
 from voxengine.providers.elevenlabs.codec import Alignment
+from voxengine.providers.turns import BaseTurns, Response
 
 __all__ = ["Turns"]
 
-#: Milliseconds of the longest chunk that is handed on: who interrupts should not have to wait for its end.
-_CHUNK_MS = 1000.0
 #: Audio of an answer that may come without the place of any character before it is taken for one that has none.
 _PATIENCE_MS = 500.0
 #: Seconds after which an answer has ended: after its last word, as more audio of that may come; after a call, as more
@@ -65,18 +64,16 @@ class _Said(msgspec.Struct):
     heard_at: float | None = None
 
 
-class _Response(msgspec.Struct):
+class _Response(Response):
     """What the agent is saying."""
 
-    id: str
-    item_id: str
     begun: float
     #: When the last of it came.
     last: float
     text: str = ""
     cues: Cues = msgspec.field(default_factory=Cues)
     #: Words that were spoken before the text came.
-    early: list[SpokenWord] = []
+    early: list[SpokenWord] = msgspec.field(default_factory=list)
     audio_ms: float = 0.0
     #: Whether places of characters come; None as long as that is not known.
     timed: bool | None = None
@@ -107,41 +104,27 @@ class _Playing(msgspec.Struct):
     cut_ms: float | None = None
 
 
-class Turns:
+class Turns(BaseTurns[_Response]):
     """Of one connection.
 
     Args:
         meta: gives the fields that all events have: timestamp, provider, session_id.
 
     Attributes:
-        transcripts, partials: whether the user's words are wanted, finally and while they are said.
-        vad_events: whether the beginning and the end of the user's speech are.
-        prefix: begins all ids.
         output: the format of what the agent says.
         speaks: whether it does; an agent that writes has ended its answer with the text.
     """
 
     def __init__(self, meta: Callable[[], dict[str, Any]]) -> None:
-        self.transcripts = True
-        self.partials = True
-        self.vad_events = True
-        self.prefix = "elevenlabs"
+        super().__init__(meta, "elevenlabs")
         self.output = AudioFormat("pcm16", 16000)
         self.speaks = True
-        self._meta = meta
-        self._count = 0
         self._user: _Said | None = None
-        self._response: _Response | None = None
         self._playing: _Playing | None = None
         #: Audio up to this number is void.
         self._void = -1
         #: The application has put words of the user since the last answer began.
         self._texted = False
-
-    @property
-    def response_id(self) -> str | None:
-        """The response that is under way."""
-        return self._response.id if self._response is not None else None
 
     # -- the user
 
@@ -284,9 +267,8 @@ class Turns:
                 response.audio_ms,
             )
         events += self._spoken(response, words)
-        size = self.output.n_bytes(_CHUNK_MS)
-        for at in range(0, len(samples), size):
-            events.append(self._chunk(response, samples[at : at + size], now))
+        self._play(response, samples, now)
+        events += self._chunks(samples, response, self.output)
         if response.timed is None and response.audio_ms >= _PATIENCE_MS:
             response.timed = False
             events += self._rest(response)
@@ -296,18 +278,11 @@ class Turns:
         """The agent wants the result of a tool."""
         events, response = self._speaking(now)
         response.called, response.last = True, now
-        events.append(
-            ev.FunctionInvoked(
-                call_id=call_id,
-                name=name,
-                arguments=arguments or "{}",
-                response_id=response.id,
-                **self._meta(),
-            )
-        )
+        events.append(self._called(call_id, name, arguments, response))
         return events
 
-    def due(self) -> float | None:
+    @property
+    def deadline(self) -> float | None:
         """When the answer under way has ended if nothing more comes of it; None without one."""
         response = self._response
         if response is None:
@@ -323,7 +298,7 @@ class Turns:
 
     def tick(self, now: float) -> list[ProviderEvent]:
         """End the answer that is due to."""
-        due = self.due()
+        due = self.deadline
         return [] if due is None or now < due else self._complete()
 
     def forget(self) -> str | None:
@@ -346,11 +321,11 @@ class Turns:
             response.early += words
             return []
         lines = [response.cues.hear(word) for word in words]
-        return [self._text(response, *line) for line in lines if line is not None]
+        return [self._piece(response, *line) for line in lines if line is not None]
 
     def _rest(self, response: _Response) -> list[ProviderEvent]:
         text = response.cues.rest()
-        return [self._text(response, text)] if text else []
+        return [self._piece(response, text)] if text else []
 
     def _complete(self) -> list[ProviderEvent]:
         response = self._response
@@ -359,24 +334,8 @@ class Turns:
         self._response = None
         return [*events, ev.ResponseCompleted(response_id=response.id, **self._meta())]
 
-    def _text(
-        self,
-        response: _Response,
-        text: str,
-        start_ms: float | None = None,
-        end_ms: float | None = None,
-    ) -> ProviderEvent:
-        return ev.TextOutput(
-            text=text,
-            is_partial=True,
-            item_id=response.item_id,
-            response_id=response.id,
-            audio_start_ms=start_ms,
-            audio_end_ms=end_ms,
-            **self._meta(),
-        )
-
-    def _chunk(self, response: _Response, samples: bytes, now: float) -> ProviderEvent:
+    def _play(self, response: _Response, samples: bytes, now: float) -> None:
+        """Audio begins to be heard when all that came before it has been."""
         lasts_ms = self.output.duration_ms(len(samples))
         playing = self._playing
         if playing is None or playing.item_id != response.item_id:
@@ -385,24 +344,12 @@ class Turns:
         playing.until = max(now, playing.until) + lasts_ms / 1000
         response.audio_ms += lasts_ms
         playing.audio_ms = response.audio_ms
-        return ev.AudioOutputChunk(
-            audio_data=samples,
-            sample_rate=self.output.sample_rate,
-            encoding=self.output.encoding,
-            item_id=response.item_id,
-            response_id=response.id,
-            **self._meta(),
-        )
 
     def _cut(self, now: float) -> None:
         playing = self._playing
         if playing is not None and playing.cut_ms is None and playing.until > now:
             playing.cut_ms = max(0.0, playing.audio_ms - (playing.until - now) * 1000)
             playing.until = now
-
-    def _new_id(self, kind: str) -> str:
-        self._count += 1
-        return f"{self.prefix}_{kind}_{self._count}"
 
 
 def _letters(text: str) -> str:

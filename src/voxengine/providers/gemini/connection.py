@@ -135,7 +135,7 @@ class GeminiConnection(SocketProvider):
             elif message.server_content.turn_complete and self._unpaid:
                 self.ended()
         elif isinstance(message, codec.Unknown):
-            self.raw(message.name, message.payload)
+            self.raw(message.type, message.payload)
         else:
             self.complain(message.words)
 

@@ -90,8 +90,7 @@ class GeminiProvider(GeminiConnection):
             raise MessageError(
                 f"role {role!r} is unknown; it is user, system or assistant", provider=self.name
             )
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text that is sent is not empty", provider=self.name)
+        self.need_text(text)
         if role == "user":
             self._say(shape.content("user", text), answer=True)
         elif not self._traits.client_content:
@@ -182,13 +181,8 @@ class GeminiProvider(GeminiConnection):
             MessageError: no call of that id is waiting (`unknown_call`).
         """
         socket = self.open_socket()
+        self.need_call(call_id, self._turns.calls)
         name = self._turns.returned(call_id)
-        if name is None:
-            raise MessageError(
-                f"no call {call_id!r} is waiting for a result",
-                provider=self.name,
-                code="unknown_call",
-            )
         response: dict[str, Any] = {"id": call_id, "name": name, "response": _object_of(output)}
         scheduling = self.config.option("tool_scheduling")
         if scheduling is not None:
@@ -205,9 +199,7 @@ class GeminiProvider(GeminiConnection):
         """
         self.open_socket()
         known = _LOCAL | _CONTEXT if self._traits.context_update else _LOCAL
-        fixed = [name for name in config if name not in known]
-        if fixed:
-            raise self.unsupported(f"a change of {', '.join(fixed)} once the session has started")
+        self.need_changeable(config, known, "once the session has started")
         self.config.update(**dict(config))
         self._set_local(self._turns)
         update: dict[str, Any] = {}
@@ -225,15 +217,9 @@ class GeminiProvider(GeminiConnection):
         Raises:
             MessageError: it comes too late (`history_late`).
         """
-        if not items:
-            return
-        if self.begun:
-            raise MessageError(
-                "an earlier conversation is given before the connection is opened",
-                provider=self.name,
-                code="history_late",
-            )
-        self._history += items
+        if items:
+            self.need_early("the connection is opened", late=self.begun)
+            self._history += items
 
     async def send_event(self, event: Mapping[str, Any]) -> None:
         """Send a message in the vendor's own words: {"clientContent": {...}}, say.
@@ -242,10 +228,7 @@ class GeminiProvider(GeminiConnection):
             MessageError: it is nothing that JSON can hold.
         """
         socket = self.open_socket()
-        try:
-            message = codec.encode(event)
-        except (TypeError, ValueError, OverflowError) as failure:
-            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
+        message = self.as_json(event)
         content = event.get("clientContent")
         if isinstance(content, Mapping) and content.get("turnComplete"):
             self._turns.asked()

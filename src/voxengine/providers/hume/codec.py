@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import pybase64
 
+from voxengine.providers.messages import Malformed, Unknown, decode_base64, decoder_of, encode_event
+
 __all__ = [
     "AUDIO_OUTPUT",
     "PASSED_ON",
@@ -23,7 +25,6 @@ __all__ = [
     "Unknown",
     "decode",
     "decode_audio",
-    "decode_plain",
     "encode_audio",
     "encode_event",
     "encode_say",
@@ -102,19 +103,6 @@ class Message(msgspec.Struct, gc=False):
         return (said.content or "") if isinstance(said, Chat) else said or ""
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A message that we have no name for, as it came."""
-
-    type: str
-    payload: dict[str, Any]
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """What came is no message, or not of the form that its type has. `words` say so."""
-
-    words: str
-
-
 class _Prosody(msgspec.Struct):
     scores: dict[str, float] = {}
 
@@ -123,33 +111,9 @@ class _Models(msgspec.Struct):
     prosody: _Prosody | None = None
 
 
-_decode = msgspec.json.Decoder(Message).decode
+#: What a text message is. Never raises.
+decode = decoder_of(Message, TRANSLATED)
 _decode_models = msgspec.json.Decoder(_Models | None).decode
-#: The same message as plain dicts and lists.
-decode_plain = msgspec.json.Decoder().decode
-
-
-def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed:
-    """What a text message is. Never raises."""
-    try:
-        message = _decode(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
-        return _not_read(payload, failure)
-    return message if message.type in TRANSLATED else _not_read(payload, None)
-
-
-def _not_read(payload: bytes | memoryview, failure: Exception | None) -> Unknown | Malformed:
-    """Of a type unknown to us a message may have any form."""
-    try:
-        plain = decode_plain(payload)
-        kind = plain["type"]
-    except (msgspec.DecodeError, ValueError, RecursionError, KeyError, TypeError) as unreadable:
-        return Malformed(f"a message that has no type: {failure or unreadable}")
-    if not isinstance(kind, str):
-        return Malformed("a message whose type is no text")
-    if kind in TRANSLATED:
-        return Malformed(f"{kind} in a form that cannot be read: {failure}")
-    return Unknown(kind, plain)
 
 
 def decode_audio(message: Message) -> bytes:
@@ -158,7 +122,7 @@ def decode_audio(message: Message) -> bytes:
     Raises:
         ValueError: it is no base64.
     """
-    return pybase64.b64decode(message.data or "", validate=True)
+    return decode_base64(message.data or "")
 
 
 def scores_of(message: Message) -> dict[str, float]:
@@ -204,8 +168,3 @@ def encode_say(text: str) -> bytes:
 def encode_tool_result(call_id: str, content: str) -> bytes:
     """`tool_response`."""
     return encode_event({"type": "tool_response", "tool_call_id": call_id, "content": content})
-
-
-def encode_event(event: Mapping[str, Any]) -> bytes:
-    """Any message, in the vendor's own words."""
-    return msgspec.json.encode(event)

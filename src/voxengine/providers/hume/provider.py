@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from voxengine import events as ev
 from voxengine.config import ProviderConfig
 from voxengine.conversation.items import Item
-from voxengine.errors import AudioError, MessageError, UnsupportedFeatureError
+from voxengine.errors import AudioError
 from voxengine.net import WebSocket
 from voxengine.providers.failures import error_of
 from voxengine.providers.hume import codec
@@ -18,17 +16,12 @@ from voxengine.providers.hume import session as shape
 from voxengine.providers.hume.turns import Turns
 from voxengine.providers.socket_provider import Address
 from voxengine.providers.timed_provider import TimedProvider
+from voxengine.providers.turns_provider import GO_ON, LOCAL, Calls
 
 __all__ = ["HumeProvider"]
 
-#: Calls of tools that may wait for a result. The oldest is forgotten: EVI has gone on without it.
-MAX_CALLS = 64
-
-#: What is said to it in place of instructions for one response, where there are none.
-_GO_ON = "It is your turn: answer what was said last, or go on."
-
 #: Settings that are ours alone, and so can be changed at any time.
-_LOCAL = frozenset({"transcription", "partials", "vad_events", "emotion"})
+_LOCAL = LOCAL | {"emotion"}
 
 #: What of a slug, which says what is wrong in a few words, means which of our codes; the first that is in it counts.
 #: After some of these EVI closes the connection.
@@ -68,21 +61,22 @@ class HumeProvider(TimedProvider):
     capabilities = shape.CAPABILITIES
     key_variables = ("HUME_API_KEY",)
     provider_name = "hume"
+    title = "Hume EVI"
+    _turns: Turns
     #: It is billed by the minute, whatever its configuration.
     billed_as = "evi"
 
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
         self._turns = Turns(self.meta)
-        self._history: list[Item] = []
         #: The earlier conversation as it was told, and the notes that go with the user's next words.
         self._told = ""
         self._notes: list[str] = []
         #: Calls that wait for a result; whether EVI does.
-        self._calls: dict[str, bool] = {}
+        self._calls = Calls[bool]()
         #: It has the result of a tool, and nothing of the answer to that has come.
         self._owed = False
-        self._set_local()
+        self.set_local()
 
     # -- the connection
 
@@ -129,13 +123,6 @@ class HumeProvider(TimedProvider):
         """The chat group is not known any more."""
         self.session_id = None
 
-    def end_response(self, code: str | None) -> None:
-        """Tell the end of what EVI was saying, and what the chat has cost since."""
-        response_id = self._turns.forget()
-        if response_id is not None:
-            self.tell_end(response_id, code)
-        self.bill()
-
     # -- in
 
     def encode_audio(self, audio: bytes) -> bytes:
@@ -181,28 +168,26 @@ class HumeProvider(TimedProvider):
         except (ValueError, AudioError) as failure:
             self.complain(f"audio that cannot be read: {failure}")
             return
-        self._tell(events)
+        self.tell(events)
 
     def _said(self, message: codec.Message) -> None:
         turns, kind = self._turns, message.type
         if kind == "user_message":
             self._heard(message)
         elif kind == "user_interruption":
-            self._tell(turns.interrupted())
+            self.tell(turns.interrupted())
         elif kind == "assistant_message":
-            self._tell(turns.said(message.id, message.words))
+            self.tell(turns.said(message.id, message.words))
         elif kind == "assistant_end":
-            self._tell(turns.ended())
+            self.tell(turns.ended())
         else:
-            self._calls[message.tool_call_id] = message.response_required
-            if len(self._calls) > MAX_CALLS:
-                del self._calls[next(iter(self._calls))]
-            self._tell(turns.tool_call(message.tool_call_id, message.name, message.parameters))
+            self._calls.add(message.tool_call_id, message.response_required)
+            self.tell(turns.tool_call(message.tool_call_id, message.name, message.parameters))
 
     def _heard(self, message: codec.Message) -> None:
         at = message.time if isinstance(message.time, codec.Interval) else codec.Interval()
         if message.interim:
-            self._tell(self._turns.interim(message.words, at.begin))
+            self.tell(self._turns.interim(message.words, at.begin))
             return
         self._notes.clear()  # they went with these words
         if message.from_text:
@@ -213,7 +198,7 @@ class HumeProvider(TimedProvider):
                 scores = codec.scores_of(message)
             except ValueError as failure:
                 self.complain(f"scores of feelings that cannot be read: {failure}")
-        self._tell(
+        self.tell(
             self._turns.final(
                 message.words,
                 at.begin,
@@ -232,13 +217,11 @@ class HumeProvider(TimedProvider):
         refused = not self.at_work
         self.error(error_of(code, words, self.name, refused=refused), fatal=code in _FATAL)
 
-    def _tell(self, events: Sequence[ev.ProviderEvent]) -> None:
-        for event in events:
-            if type(event) is ev.ResponseStarted:
-                self._owed = False
-            self.emit(event)
-            if type(event) in (ev.ResponseCompleted, ev.ResponseCancelled):
-                self.bill()
+    def told(self, event: ev.ProviderEvent) -> None:
+        """An event was told: what follows from it."""
+        if type(event) is ev.ResponseStarted:
+            self._owed = False
+        super().told(event)
 
     # -- out
 
@@ -249,8 +232,7 @@ class HumeProvider(TimedProvider):
             UnsupportedFeatureError: words of the assistant; EVI would speak them.
         """
         socket = self.open_socket()
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
+        self.need_text(text)
         if role == "user":
             self._turns.texted()
             socket.send_text(codec.encode_user(text))
@@ -281,23 +263,12 @@ class HumeProvider(TimedProvider):
         if self._owed and not instructions:
             return
         self._turns.texted()
-        socket.send_text(codec.encode_user(codec.note(instructions or _GO_ON)))
-
-    async def interrupt(self) -> None:
-        """Without a response under way, nothing happens.
-
-        Raises:
-            UnsupportedFeatureError: one is. EVI stops by itself when it hears the user; it cannot be told to.
-        """
-        self.open_socket()
-        if self._turns.response_id is not None:
-            raise self.unsupported("calling off what it says")
+        socket.send_text(codec.encode_user(codec.note(instructions or GO_ON)))
 
     async def generate_tts(self, text: str) -> None:
         """Speak this text, word for word."""
         socket = self.open_socket()
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
+        self.need_text(text)
         self._turns.texted()
         socket.send_text(codec.encode_say(text))
 
@@ -309,12 +280,10 @@ class HumeProvider(TimedProvider):
             UnsupportedFeatureError: anything else, which is settled when the chat begins.
         """
         socket = self.open_socket()
-        fixed = [name for name in config if name not in shape.CHANGEABLE | _LOCAL]
-        if fixed:
-            raise self.unsupported(f"a change of {', '.join(fixed)} once the chat has begun")
+        self.need_changeable(config, shape.CHANGEABLE | _LOCAL, "once the chat has begun")
         shape.check_voice(config.get("voice"))
         self.config.update(**dict(config))
-        self._set_local()
+        self.set_local()
         settings = shape.changes_of(config, self._told)
         if settings:
             socket.send_text(codec.encode_settings(settings))
@@ -328,12 +297,7 @@ class HumeProvider(TimedProvider):
         """
         if not items:
             return
-        if self.sent_ms:
-            raise MessageError(
-                "an earlier conversation is given before the first audio",
-                provider=self.name,
-                code="history_late",
-            )
+        self.need_early("the first audio", late=bool(self.sent_ms))
         self._history += items
         if self.begun:
             self.open_socket()
@@ -346,38 +310,8 @@ class HumeProvider(TimedProvider):
             MessageError: no call of that id is waiting (`unknown_call`).
         """
         socket = self.open_socket()
-        if call_id not in self._calls:
-            raise MessageError(
-                f"no call {call_id!r} is waiting for a result",
-                provider=self.name,
-                code="unknown_call",
-            )
+        self.need_call(call_id, self._calls)
         if self._calls.pop(call_id):
             self._owed = True
             self._turns.returned()
             socket.send_text(codec.encode_tool_result(call_id, output))
-
-    async def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send a message in the vendor's own words, such as `pause_assistant_message`.
-
-        Raises:
-            MessageError: it has no type, or is nothing that JSON can hold.
-        """
-        socket = self.open_socket()
-        if not isinstance(event.get("type"), str):
-            raise MessageError("an event has a type", provider=self.name)
-        try:
-            message = codec.encode_event(event)
-        except (TypeError, ValueError, msgspec.EncodeError) as failure:
-            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
-        socket.send_text(message)
-
-    def unsupported(self, what: str) -> UnsupportedFeatureError:
-        """The error for something that EVI cannot do."""
-        return UnsupportedFeatureError(f"Hume EVI does not offer {what}", provider=self.name)
-
-    def _set_local(self) -> None:
-        config, turns = self.config, self._turns
-        turns.transcripts = config.transcription is not False
-        turns.partials = config.partials is not False
-        turns.vad_events = config.vad_events is not False

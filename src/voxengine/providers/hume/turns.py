@@ -16,7 +16,7 @@ Nothing here does I/O; the methods return events in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -25,11 +25,9 @@ from voxengine import events as ev
 from voxengine.events import ProviderEvent
 from voxengine.providers.cascade.partials import StablePrefix
 from voxengine.providers.hume.audio import OUTPUT, WavPieces
+from voxengine.providers.turns import BaseTurns, SpacedResponse
 
 __all__ = ["Turns"]
-
-#: Milliseconds of the longest chunk that is handed on: who interrupts should not have to wait for its end.
-_CHUNK_MS = 1000.0
 
 
 class _Said(msgspec.Struct):
@@ -40,53 +38,32 @@ class _Said(msgspec.Struct):
     told: bool = False
 
 
-class _Response(msgspec.Struct):
+class _Response(SpacedResponse):
     """What EVI is saying."""
 
-    id: str
-    item_id: str
-    pieces: WavPieces
+    pieces: WavPieces = msgspec.field(default_factory=WavPieces)
     #: Ids of its segments, and the texts of those whose audio has not begun, in order.
     ids: set[str] = msgspec.field(default_factory=set)
-    waiting: dict[str, str] = {}
-    #: Whether it has words, and whether those end with a blank.
-    has_words: bool = False
-    ends_blank: bool = True
+    waiting: dict[str, str] = msgspec.field(default_factory=dict)
     audio_ms: float = 0.0
     #: The application has put words of the user since it began.
     texted: bool = False
 
 
-class Turns:
+class Turns(BaseTurns[_Response]):
     """Of one connection.
 
     Args:
         meta: gives the fields that all events have: timestamp, provider, session_id.
-
-    Attributes:
-        transcripts, partials: whether the user's words are wanted, finally and while they are said.
-        vad_events: whether the beginning and the end of the user's speech are.
-        prefix: begins all ids.
     """
 
     def __init__(self, meta: Callable[[], dict[str, Any]]) -> None:
-        self.transcripts = True
-        self.partials = True
-        self.vad_events = True
-        self.prefix = "evi"
-        self._meta = meta
-        self._count = 0
+        super().__init__(meta, "evi")
         self._user: _Said | None = None
-        self._response: _Response | None = None
         #: Ids of the segments of the response before.
         self._dead: set[str] = set()
         #: EVI was interrupted, and the user's turn is not over: all that still comes is of what was called off.
         self._called_off = False
-
-    @property
-    def response_id(self) -> str | None:
-        """The response that is under way."""
-        return self._response.id if self._response is not None else None
 
     # -- the user
 
@@ -190,7 +167,7 @@ class Turns:
             return []
         events, response = self._speaking()
         if segment is None or not response.ids:
-            events += self._text(response, text)
+            events.append(self._text(response, text))
         else:
             response.waiting[segment] = text
         if segment is not None:
@@ -211,28 +188,18 @@ class Turns:
         if segment in response.waiting:
             # Texts before this one whose audio never came, too.
             for name in [*response.waiting]:
-                events += self._text(response, response.waiting.pop(name))
+                events.append(self._text(response, response.waiting.pop(name)))
                 if name == segment:
                     break
-        size = OUTPUT.n_bytes(_CHUNK_MS)
-        for at in range(0, len(samples), size):
-            events.append(self._chunk(response, samples[at : at + size]))
-        return events
+        response.audio_ms += OUTPUT.duration_ms(len(samples))
+        return events + self._chunks(samples, response, OUTPUT)
 
     def tool_call(self, call_id: str, name: str, arguments: str) -> list[ProviderEvent]:
         """EVI wants the result of a tool, and says no more until it has that."""
         if self._called_off:
             return []
         events, response = self._speaking()
-        events.append(
-            ev.FunctionInvoked(
-                call_id=call_id,
-                name=name,
-                arguments=arguments or "{}",
-                response_id=response.id,
-                **self._meta(),
-            )
-        )
+        events.append(self._called(call_id, name, arguments, response))
         return events + self.ended(for_now=True)
 
     def ended(self, *, for_now: bool = False) -> list[ProviderEvent]:
@@ -241,7 +208,7 @@ class Turns:
         self._called_off = False
         if response is None:
             return []  # of a response that was interrupted
-        events = [e for text in response.waiting.values() for e in self._text(response, text)]
+        events = [self._text(response, text) for text in response.waiting.values()]
         self._end()
         if for_now:
             self._dead = set()
@@ -261,40 +228,15 @@ class Turns:
         """The response under way, begun if there is none."""
         if self._response is not None:
             return [], self._response
-        response = _Response(self._new_id("response"), self._new_id("item"), WavPieces())
+        response = _Response(self._new_id("response"), self._new_id("item"))
         self._response = response
         return [ev.ResponseStarted(response_id=response.id, **self._meta())], response
 
-    def _text(self, response: _Response, text: str) -> Iterator[ProviderEvent]:
+    def _text(self, response: _Response, text: str) -> ProviderEvent:
         # Segments are sentences: between two of them there is a blank, which neither has.
-        if response.has_words and not response.ends_blank and not text[0].isspace():
-            text = f" {text}"
-        response.has_words, response.ends_blank = True, text[-1].isspace()
-        yield ev.TextOutput(
-            text=text,
-            is_partial=True,
-            item_id=response.item_id,
-            response_id=response.id,
-            audio_start_ms=response.audio_ms,
-            **self._meta(),
-        )
-
-    def _chunk(self, response: _Response, samples: bytes) -> ProviderEvent:
-        response.audio_ms += OUTPUT.duration_ms(len(samples))
-        return ev.AudioOutputChunk(
-            audio_data=samples,
-            sample_rate=OUTPUT.sample_rate,
-            encoding=OUTPUT.encoding,
-            item_id=response.item_id,
-            response_id=response.id,
-            **self._meta(),
-        )
+        return self._piece(response, response.spaced(text), response.audio_ms)
 
     def _end(self) -> None:
         if self._response is not None:
             self._dead = self._response.ids
             self._response = None
-
-    def _new_id(self, kind: str) -> str:
-        self._count += 1
-        return f"{self.prefix}_{kind}_{self._count}"

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 import pybase64
 
+from voxengine.providers.messages import UNREADABLE, Malformed, Unknown, decode_base64, decode_plain
+
 __all__ = [
     "AUDIO",
     "KNOWN",
@@ -108,21 +110,7 @@ class Message(msgspec.Struct, gc=False):
     body: Body
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A message that we have no name for, as it came."""
-
-    name: str
-    payload: dict[str, Any]
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """What came is no message, or not of the form that it should have. `words` say so."""
-
-    words: str
-
-
 _decode = msgspec.json.Decoder(_Envelope).decode
-_decode_plain = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -130,7 +118,7 @@ def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed | None:
     """What a message is; None for one that carries nothing. Never raises."""
     try:
         event = _decode(payload).event
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
+    except UNREADABLE as failure:
         return _not_read(payload, failure)
     # By how often they come.
     if event.audio_output is not None:
@@ -151,9 +139,9 @@ def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed | None:
 def _not_read(payload: bytes | memoryview, failure: Exception | None) -> Unknown | Malformed | None:
     """Of a name unknown to us a message may have any form."""
     try:
-        plain = _decode_plain(payload)
+        plain = decode_plain(payload)
         name = next(iter(plain["event"].keys()))
-    except (msgspec.DecodeError, ValueError, RecursionError) as unreadable:
+    except UNREADABLE as unreadable:
         return Malformed(f"a message that is no JSON: {unreadable}")
     except (KeyError, TypeError, StopIteration, AttributeError):
         return Malformed("a message without an event")
@@ -168,7 +156,7 @@ def decode_audio(body: Body) -> bytes:
     Raises:
         ValueError: they are no base64.
     """
-    return pybase64.b64decode(body.content, validate=True)
+    return decode_base64(body.content)
 
 
 def stage_of(body: Body) -> str:
@@ -176,7 +164,7 @@ def stage_of(body: Body) -> str:
     if not body.additional_model_fields:
         return ""
     try:
-        fields = _decode_plain(body.additional_model_fields)
+        fields = decode_plain(body.additional_model_fields)
         return str(fields.get("generationStage", ""))
     except (msgspec.DecodeError, ValueError, AttributeError):
         return ""
@@ -187,7 +175,7 @@ def is_interruption(text: str) -> bool:
     if not text.lstrip().startswith("{"):
         return False
     try:
-        mark = _decode_plain(text)
+        mark = decode_plain(text)
     except (msgspec.DecodeError, ValueError):
         return False
     return isinstance(mark, dict) and mark.get("interrupted") is True

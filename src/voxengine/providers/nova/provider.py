@@ -14,7 +14,7 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.audio.level import silence
 from voxengine.config import ProviderConfig
 from voxengine.conversation.items import Item
-from voxengine.errors import ConnectionError, MessageError, UnsupportedFeatureError
+from voxengine.errors import ConnectionError, MessageError
 from voxengine.net import Closed
 from voxengine.net.masking import Mask
 from voxengine.providers.aws.access import Access, find_access
@@ -22,7 +22,8 @@ from voxengine.providers.aws.stream import EventStream
 from voxengine.providers.nova import codec, shape
 from voxengine.providers.nova.stream import check_library, open_stream
 from voxengine.providers.nova.turns import Turns
-from voxengine.providers.socket_provider import Address, SocketProvider
+from voxengine.providers.socket_provider import Address
+from voxengine.providers.turns_provider import LOCAL, TurnsProvider
 
 __all__ = ["NovaProvider"]
 
@@ -37,12 +38,11 @@ BEGIN_S = 0.5
 #: What is said where a response is wanted, and nothing else is to be said.
 GO_ON = "Go on: answer what was said last, or greet the user if nothing was."
 
-#: Settings that are ours alone, and so can be changed at any time; and those that can before the prompt begins.
-_LOCAL = frozenset({"transcription", "partials", "vad_events"})
+#: Settings that can be changed before the prompt begins.
 _OF_PROMPT = frozenset({"instructions", "tools", "voice"})
 
 
-class NovaProvider(SocketProvider):
+class NovaProvider(TurnsProvider):
     """Amazon Nova Sonic, on Bedrock: one HTTP/2 event stream, by AWS's own library (Python 3.12 or newer).
 
     The model finds turns and answers them by itself, and stops when it hears the user. A response cannot be called off
@@ -60,6 +60,8 @@ class NovaProvider(SocketProvider):
     """
 
     provider_name = "nova"
+    title = "Nova Sonic"
+    _turns: Turns
     capabilities = shape.CAPABILITIES
     key_variables = ()
 
@@ -69,8 +71,7 @@ class NovaProvider(SocketProvider):
         self._heard, self._spoken = shape.formats_of(self.config)
         self._model = self.config.model or shape.DEFAULT_MODEL
         self._turns = Turns(self.meta, self._spoken, self._model)
-        self._set_local()
-        self._history: list[Item] = []
+        self.set_local()
         self._access: Access | None = None
         self._stream: EventStream | None = None
         self._prompting = False
@@ -78,7 +79,6 @@ class NovaProvider(SocketProvider):
         self._ear_name = ""
         self._fed_at = 0.0
         self._pulse: asyncio.TimerHandle | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._silence = silence(SILENCE_S * 1000, self._heard)
 
     def get_audio_format(self) -> AudioFormat:
@@ -126,7 +126,7 @@ class NovaProvider(SocketProvider):
                 code="timeout",
             ) from None
         self.ready()
-        self._fed_at = self._now()
+        self._fed_at = self.now()
         self._beat()
 
     def opened(self, socket: Any) -> None:
@@ -144,7 +144,7 @@ class NovaProvider(SocketProvider):
     def _begin(self, socket: Any) -> None:
         """Begin the prompt: everything up to the first audio, in the order in which it has to come."""
         self._prompting = True
-        self._fed_at = self._now()
+        self._fed_at = self.now()
         socket.send_text(codec.encode("promptStart", **self._prompt_settings()))
         system = shape.instructions_of(self.config, self._history)
         self._send_text(socket, "SYSTEM", system, interactive=False)
@@ -196,13 +196,10 @@ class NovaProvider(SocketProvider):
 
     def end_response(self, code: str | None) -> None:
         """Tell the end of what the model was saying."""
-        for timer in (self._pulse, self._timer):
-            if timer is not None:
-                timer.cancel()
-        self._pulse = self._timer = None
-        response_id = self._turns.forget()
-        if response_id is not None:
-            self.tell_end(response_id, code)
+        if self._pulse is not None:
+            self._pulse.cancel()
+            self._pulse = None
+        super().end_response(code)
 
     def _on_end(self, closed: Closed, failure: Exception | None) -> None:
         self.ended()
@@ -218,14 +215,14 @@ class NovaProvider(SocketProvider):
         """A message came."""
         message = codec.decode(payload)
         if isinstance(message, codec.Message):
-            self._tell(self._events_of(message.name, message.body))
+            self.tell(self._events_of(message.name, message.body))
         elif isinstance(message, codec.Unknown):
-            self.raw(message.name, message.payload)
+            self.raw(message.type, message.payload)
         elif message is not None:
             self.complain(message.words)
 
     def _events_of(self, name: str, body: codec.Body) -> Sequence[ev.ProviderEvent]:
-        turns, now = self._turns, self._now()
+        turns, now = self._turns, self.now()
         match name:
             case codec.AUDIO:
                 return self._audio(body, now)
@@ -250,18 +247,13 @@ class NovaProvider(SocketProvider):
             return ()
         return self._turns.audio(body, audio, now)
 
-    def _tell(self, events: Sequence[ev.ProviderEvent]) -> None:
-        for event in events:
-            self.emit(event)
-        self._arm()
-
     # -- out
 
     def encode_audio(self, audio: bytes) -> bytes:
         """The message that carries this audio; before the first one the prompt begins."""
         if not self._prompting:
             self._begin(self._stream)
-        self._fed_at = self._now()
+        self._fed_at = self.now()
         return codec.encode_audio(self._prompt, self._ear_name, audio)
 
     async def send_text(self, text: str, role: str = "user") -> None:
@@ -271,8 +263,7 @@ class NovaProvider(SocketProvider):
             UnsupportedFeatureError: another role than the user's, or a model that only listens.
         """
         socket = self.open_socket()
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
+        self.need_text(text)
         if role != "user" or not self.capabilities.text_input:
             raise self.unsupported(f"words of the {role} in writing, once the session has started")
         if not self._prompting:
@@ -306,16 +297,6 @@ class NovaProvider(SocketProvider):
         self._turns.written(text)
         self._send_text(socket, "USER", text, interactive=True)
 
-    async def interrupt(self) -> None:
-        """Without a response under way, nothing happens.
-
-        Raises:
-            UnsupportedFeatureError: one is. The model stops by itself when it hears the user; it cannot be told to.
-        """
-        self.open_socket()
-        if self._turns.response_id is not None:
-            raise self.unsupported("calling off what the model says")
-
     async def configure_session(self, config: Mapping[str, Any]) -> None:
         """Change `transcription`, `partials` or `vad_events`; until the prompt begins, also what it is to be.
 
@@ -323,13 +304,12 @@ class NovaProvider(SocketProvider):
             UnsupportedFeatureError: anything else, which is settled when the session starts.
         """
         self.open_socket()
-        open_ = _LOCAL if self._prompting else _LOCAL | _OF_PROMPT
+        open_ = LOCAL if self._prompting else LOCAL | _OF_PROMPT
         # To be given what it has already is no change.
-        fixed = [n for n in config if n not in open_ and config[n] != self.config.get(n)]
-        if fixed:
-            raise self.unsupported(f"a change of {', '.join(fixed)} once the session has started")
+        given = [name for name in config if config[name] != self.config.get(name)]
+        self.need_changeable(given, open_, "once the session has started")
         self.config.update(**dict(config))
-        self._set_local()
+        self.set_local()
         self.emit(ev.SessionUpdated(settings=dict(config), **self.meta()))
 
     async def add_conversation_history(self, items: Sequence[Item]) -> None:
@@ -338,15 +318,9 @@ class NovaProvider(SocketProvider):
         Raises:
             MessageError: it comes too late (`history_late`).
         """
-        if not items:
-            return
-        if self._prompting:
-            raise MessageError(
-                "an earlier conversation is given before the first audio",
-                provider=self.name,
-                code="history_late",
-            )
-        self._history += items
+        if items:
+            self.need_early("the first audio", late=self._prompting)
+            self._history += items
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Give it what a tool returned. What is no JSON object goes as {"output": ...}: the model wants one.
@@ -355,12 +329,8 @@ class NovaProvider(SocketProvider):
             MessageError: no call of that id is waiting (`unknown_call`).
         """
         socket = self.open_socket()
-        if self._turns.calls.pop(call_id, None) is None:
-            raise MessageError(
-                f"no call {call_id!r} is waiting for a result",
-                provider=self.name,
-                code="unknown_call",
-            )
+        self.need_call(call_id, self._turns.calls)
+        del self._turns.calls[call_id]
         name = str(uuid.uuid4())
         self._turns.owes_answer = not self._turns.calls
         for message in codec.tool_content(self._prompt, name, call_id, _as_object(output)):
@@ -392,17 +362,13 @@ class NovaProvider(SocketProvider):
             "output_text_tokens": used.output.text_tokens,
         }
 
-    def unsupported(self, what: str) -> UnsupportedFeatureError:
-        """The error for something that the model cannot do."""
-        return UnsupportedFeatureError(f"Nova Sonic does not offer {what}", provider=self.name)
-
     # -- time
 
     def _beat(self) -> None:
         """Let the model hear silence where there is nothing else."""
         if not self.at_work or self._stream is None:
             return
-        now = self._now()
+        now = self.now()
         if not self._prompting:
             if now - self._fed_at >= BEGIN_S and self._stream.is_open:
                 self._begin(self._stream)
@@ -410,27 +376,6 @@ class NovaProvider(SocketProvider):
             message = codec.encode_audio(self._prompt, self._ear_name, self._silence)
             self._stream.send_audio(message, len(self._silence))
         self._pulse = asyncio.get_running_loop().call_later(SILENCE_S, self._beat)
-
-    def _arm(self) -> None:
-        """See to it that the ends which nobody tells us are found. A timer that is too early is set anew."""
-        deadline = self._turns.deadline
-        if self._timer is not None and deadline is not None and deadline < self._timer.when():
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None and deadline is not None and self.at_work:
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._tell(self._turns.tick(self._now()))
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def _set_local(self) -> None:
-        self._turns.transcripts = self.config.transcription is not False
-        self._turns.partials = self.config.partials is not False
-        self._turns.vad_events = self.config.vad_events is not False
 
 
 def _as_object(output: str) -> str:

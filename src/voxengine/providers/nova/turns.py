@@ -32,6 +32,7 @@ from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.events import ProviderEvent
 from voxengine.providers.nova.codec import Body, Tokens, is_interruption, stage_of
+from voxengine.providers.turns import BaseTurns, Response
 
 __all__ = ["GRACE_S", "SPEECH_S", "WORDS_S", "Turns"]
 
@@ -58,11 +59,9 @@ class _Content(msgspec.Struct):
     interrupted: bool = False
 
 
-class _Response(msgspec.Struct):
+class _Response(Response):
     """What the model says in one go."""
 
-    id: str
-    item_id: str
     audio_ms: float = 0.0
     #: Where the audio of the latest sentence begins.
     sentence_ms: float = 0.0
@@ -86,7 +85,7 @@ class _Said(msgspec.Struct):
     speaks_since: float | None = None
 
 
-class Turns:
+class Turns(BaseTurns[_Response]):
     """Of one connection.
 
     Args:
@@ -96,24 +95,16 @@ class Turns:
     """
 
     def __init__(self, meta: Callable[[], dict[str, Any]], format: AudioFormat, model: str) -> None:
-        #: Whether the user's words are wanted, finally and while they come; and when speech begins.
-        self.transcripts = True
-        self.partials = True
-        self.vad_events = True
-        #: Begins all ids.
-        self.prefix = "nova"
+        super().__init__(meta, "nova")
         #: Calls that wait for their results, by id; the name of the tool.
         self.calls: dict[str, str] = {}
         #: Whether the results of all calls are there, and the model has not gone on yet.
         self.owes_answer = False
         #: All tokens of the session so far.
         self.used = Tokens()
-        self._meta = meta
         self._format = format
         self._model = model
-        self._count = 0
         self._contents: dict[str, _Content] = {}
-        self._response: _Response | None = None
         #: The response that ended last, and whether it was interrupted.
         self._last: _Response | None = None
         self._last_cut = False
@@ -123,11 +114,6 @@ class Turns:
         self._stopped_by_writing: _Response | None = None
         #: What the user said in writing, and may be repeated to us as if it had been spoken.
         self._written: deque[str] = deque(maxlen=MAX_OPEN)
-
-    @property
-    def response_id(self) -> str | None:
-        """The response that is under way."""
-        return self._response.id if self._response is not None else None
 
     @property
     def deadline(self) -> float | None:
@@ -173,15 +159,7 @@ class Turns:
             return []
         response.began = now if response.began is None else response.began
         response.audio_ms += self._format.duration_ms(len(audio))
-        chunk = ev.AudioOutputChunk(
-            audio_data=audio,
-            sample_rate=self._format.sample_rate,
-            encoding=self._format.encoding,
-            item_id=response.item_id,
-            response_id=response.id,
-            **self._meta(),
-        )
-        return [chunk]
+        return [self._chunk(audio, response, self._format)]
 
     def tool(self, body: Body) -> list[ProviderEvent]:
         """A call of a tool."""
@@ -346,16 +324,7 @@ class Turns:
             return []
         text = _gap(response.text, text) + text
         response.text += text
-        words = ev.TextOutput(
-            text=text,
-            is_partial=True,
-            item_id=response.item_id,
-            response_id=response.id,
-            audio_start_ms=response.sentence_ms,
-            audio_end_ms=end_ms,
-            **self._meta(),
-        )
-        return [words]
+        return [self._piece(response, text, response.sentence_ms, end_ms)]
 
     def _said(self, text: str) -> list[ProviderEvent]:
         """A sentence was said; most were planned, and are told already."""
@@ -417,10 +386,6 @@ class Turns:
         if response is not None:
             self._last, self._last_cut = response, False
         return response
-
-    def _new_id(self, kind: str) -> str:
-        self._count += 1
-        return f"{self.prefix}_{kind}_{self._count}"
 
 
 def _gap(before: str, text: str) -> str:

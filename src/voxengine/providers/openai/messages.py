@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from voxengine.providers.messages import decode_plain
+
 __all__ = [
     "CachedTokens",
     "Failure",
@@ -158,8 +160,6 @@ class SessionInfo(msgspec.Struct, gc=False):
 
 
 decode_message = msgspec.json.Decoder(Message).decode
-#: The same message as plain dicts and lists.
-decode_plain = msgspec.json.Decoder().decode
 
 _decoders: dict[Any, Any] = {}
 

@@ -12,6 +12,15 @@ from typing import Any, Literal
 import msgspec
 import pybase64
 
+from voxengine.providers.messages import (
+    Malformed,
+    Unknown,
+    decode_base64,
+    decode_plain,
+    decoder_of,
+    encode_event,
+)
+
 __all__ = [
     "AUDIO_DELTA",
     "NOTHING",
@@ -21,7 +30,7 @@ __all__ = [
     "Message",
     "Unknown",
     "decode",
-    "decode_audio",
+    "decode_base64",
     "decode_plain",
     "encode_append",
     "encode_audio",
@@ -125,57 +134,8 @@ class Message(msgspec.Struct, gc=False):
     error: Error | None = None
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A message that we have no name for, as it came."""
-
-    type: str
-    payload: dict[str, Any]
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """What came is no message, or not of the form that its type has. `words` say so."""
-
-    words: str
-
-
-_decode = msgspec.json.Decoder(Message).decode
-#: The same message as plain dicts and lists.
-decode_plain = msgspec.json.Decoder().decode
-
-
-def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed:
-    """What a text message is. Never raises."""
-    try:
-        message = _decode(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
-        return _not_read(payload, failure)
-    if message.type in TRANSLATED or message.type in NOTHING:
-        return message
-    return _not_read(payload, None)
-
-
-def _not_read(payload: bytes | memoryview, failure: Exception | None) -> Unknown | Malformed:
-    """Of a type unknown to us a message may have any form."""
-    try:
-        plain = decode_plain(payload)
-        kind = plain["type"]
-    except (msgspec.DecodeError, ValueError, RecursionError, KeyError, TypeError) as unreadable:
-        return Malformed(f"a message that is no event: {failure or unreadable}")
-    if not isinstance(kind, str):
-        return Malformed("a message whose type is no text")
-    if kind in TRANSLATED or kind in NOTHING:
-        return Malformed(f"{kind} in a form that cannot be read: {failure}")
-    return Unknown(kind, plain)
-
-
-def decode_audio(message: Message) -> bytes:
-    """The samples in an audio delta.
-
-    Raises:
-        ValueError: it is no base64.
-    """
-    # With `validate`, base64 is decoded twice as fast: nothing has to be skipped.
-    return pybase64.b64decode(message.delta or "", validate=True)
+#: What a text message is. Never raises.
+decode = decoder_of(Message, TRANSLATED | NOTHING.keys())
 
 
 # -- out
@@ -213,8 +173,3 @@ def encode_append(
 def encode_close() -> bytes:
     """`session.close`, which is answered by `session.closed` with the final usage."""
     return b'{"type":"session.close"}'
-
-
-def encode_event(event: Mapping[str, Any]) -> bytes:
-    """Any message, in the vendor's own words."""
-    return msgspec.json.encode(event)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ import msgspec
 from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.config import ProviderConfig
-from voxengine.conversation.items import Item
 from voxengine.net import WebSocket
 from voxengine.providers.endpoints import Address
 from voxengine.providers.openai import address
@@ -21,12 +19,9 @@ from voxengine.providers.openai.messages import Failure
 from voxengine.providers.openai_live import codec
 from voxengine.providers.openai_live import session as shape
 from voxengine.providers.openai_live.turns import Turns
-from voxengine.providers.socket_provider import SocketProvider
+from voxengine.providers.turns_provider import Calls, TurnsProvider
 
 __all__ = ["LiveConnection"]
-
-#: Tasks that may wait for an answer. The oldest is forgotten: the model has gone on without it.
-MAX_TASKS = 64
 
 #: Why a session ended, by the vendor's word: our code, and whether another one can be hoped for.
 _ENDS = {
@@ -36,22 +31,22 @@ _ENDS = {
 }
 
 
-class LiveConnection(SocketProvider):
+class LiveConnection(TurnsProvider):
     """What of the provider is there before a word is said."""
 
     capabilities = shape.CAPABILITIES
     key_variables = shape.LIVE.key_variables
     provider_name = shape.LIVE.name
+    title = "OpenAI Live"
+    _turns: Turns
 
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
         self._format = shape.format_of(self.config)
-        self._history: list[Item] = []
         self._turns = Turns(self.meta, self._format)
-        self._set_local()
-        self._timer: asyncio.TimerHandle | None = None
+        self.set_local()
         #: Tasks that wait for an answer.
-        self._tasks: dict[str, None] = {}
+        self._tasks = Calls[None]()
         self._seconds = 0.0
         self._context_ratio: float | None = None
 
@@ -89,15 +84,6 @@ class LiveConnection(SocketProvider):
         socket.send_text(codec.encode_close())
         await self.until_ended()
 
-    def end_response(self, code: str | None) -> None:
-        """Tell the end of what the model was saying."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        response_id = self._turns.forget()
-        if response_id is not None:
-            self.tell_end(response_id, code)
-
     # -- in and out
 
     def encode_audio(self, audio: bytes) -> bytes:
@@ -129,42 +115,35 @@ class LiveConnection(SocketProvider):
         else:
             self.complain(message.words)
 
-    def _tell(self, events: Sequence[ev.ProviderEvent]) -> None:
-        for event in events:
-            self.emit(event)
-        self._arm()
-
     def _audio(self, message: codec.Message) -> None:
         if not self.at_work:
             return
         try:
-            audio = codec.decode_audio(message)
+            audio = codec.decode_base64(message.delta or "")
         except ValueError as failure:
             self.complain(f"audio that is no base64: {failure}")
             return
         if not audio or len(audio) % self._format.bytes_per_frame:
             self.complain(f"{len(audio)} bytes of audio, which are no whole number of samples")
             return
-        self._tell(self._turns.audio(audio, self._now()))
+        self.tell(self._turns.audio(audio, self.now()))
 
     def _said(self, message: codec.Message) -> None:
         """Somebody's words, or a task."""
         if not self.at_work:
             return
-        now, start, end = self._now(), message.start_ms or 0.0, message.end_ms or 0.0
+        now, start, end = self.now(), message.start_ms or 0.0, message.end_ms or 0.0
         if message.type == "session.input_transcript.delta":
-            self._tell(self._turns.heard(message.delta or "", start, end, now))
+            self.tell(self._turns.heard(message.delta or "", start, end, now))
         elif message.type == "session.output_transcript.delta":
-            self._tell(self._turns.spoke(message.delta or "", start, end, now))
+            self.tell(self._turns.spoke(message.delta or "", start, end, now))
         elif message.delegation is not None:
             self._delegated(message.delegation.id, now)
 
     def _delegated(self, task_id: str, now: float) -> None:
-        self._tasks[task_id] = None
-        if len(self._tasks) > MAX_TASKS:
-            del self._tasks[next(iter(self._tasks))]
+        self._tasks.add(task_id, None)
         arguments = msgspec.json.encode({"task": self._turns.last_words}).decode()
-        self._tell(self._turns.delegated(shape.DELEGATE, task_id, arguments, now))
+        self.tell(self._turns.delegated(shape.DELEGATE, task_id, arguments, now))
 
     def _session_started(self, message: codec.Message) -> None:
         if message.session is not None:
@@ -195,22 +174,3 @@ class LiveConnection(SocketProvider):
     def _error(self, error: codec.Error) -> None:
         failure = Failure(message=error.message, type=error.type, code=error.code)
         self.error(error_of(failure, self.name), fatal=code_of(failure) in FATAL)
-
-    # -- time
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def _arm(self) -> None:
-        """See to it that the ends which nobody tells us are found. A timer that is too early is set anew."""
-        deadline = self._turns.deadline
-        if self._timer is None and deadline is not None and self.at_work:
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._tell(self._turns.tick(self._now()))
-
-    def _set_local(self) -> None:
-        self._turns.transcripts = self.config.transcription is not False
-        self._turns.partials = self.config.partials is not False

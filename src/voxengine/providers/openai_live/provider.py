@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from voxengine import events as ev
-from voxengine.conversation.items import Item
-from voxengine.errors import MessageError, UnsupportedFeatureError
 from voxengine.providers.openai_live import codec
 from voxengine.providers.openai_live import session as shape
 from voxengine.providers.openai_live.connection import LiveConnection
@@ -51,20 +47,9 @@ class OpenAILiveProvider(LiveConnection):
         socket = self.open_socket()
         if role != "system":
             raise self.unsupported(f"words of the {role} in writing, once the session has started")
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
+        self.need_text(text)
         for piece in shape.pieces(text):
             socket.send_text(codec.encode_append("instructions", piece))
-
-    async def interrupt(self) -> None:
-        """Without a response under way, nothing happens.
-
-        Raises:
-            UnsupportedFeatureError: one is. The model stops by itself when it hears the user; it cannot be told to.
-        """
-        self.open_socket()
-        if self._turns.response_id is not None:
-            raise self.unsupported("calling off what the model says")
 
     async def configure_session(self, config: Mapping[str, Any]) -> None:
         """Change `transcription`, `partials`, or `tools`, as long as there is but the one that tasks are handed to.
@@ -75,28 +60,10 @@ class OpenAILiveProvider(LiveConnection):
         self.open_socket()
         tools = config.get("tools") or ()
         known = {*_LOCAL, "tools"} if all(t["name"] == shape.DELEGATE for t in tools) else _LOCAL
-        fixed = [name for name in config if name not in known]
-        if fixed:
-            raise self.unsupported(f"a change of {', '.join(fixed)} once the session has started")
+        self.need_changeable(config, known, "once the session has started")
         self.config.update(**dict(config))
-        self._set_local()
+        self.set_local()
         self.emit(ev.SessionUpdated(settings=dict(config), **self.meta()))
-
-    async def add_conversation_history(self, items: Sequence[Item]) -> None:
-        """Give it an earlier conversation, before `connect`. Of a long one, the end is told.
-
-        Raises:
-            MessageError: it comes too late (`history_late`).
-        """
-        if not items:
-            return
-        if self.begun:
-            raise MessageError(
-                "an earlier conversation is given before the connection is opened",
-                provider=self.name,
-                code="history_late",
-            )
-        self._history += items
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Tell it how a task went. Of a long result, the end is what it is asked to say, and the rest what it knows.
@@ -105,32 +72,12 @@ class OpenAILiveProvider(LiveConnection):
             MessageError: no task of that id is waiting (`unknown_call`).
         """
         socket = self.open_socket()
-        if call_id not in self._tasks:
-            raise MessageError(
-                f"no task {call_id!r} is waiting for a result",
-                provider=self.name,
-                code="unknown_call",
-            )
+        self.need_call(call_id, self._tasks)
         del self._tasks[call_id]
         *silent, spoken = shape.pieces(output)
         for piece in silent:
             socket.send_text(codec.encode_append("thinking", piece, call_id))
         socket.send_text(codec.encode_append("commentary", spoken, call_id))
-
-    async def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send a message in the vendor's own words.
-
-        Raises:
-            MessageError: it has no type, or is nothing that JSON can hold.
-        """
-        socket = self.open_socket()
-        if not isinstance(event.get("type"), str):
-            raise MessageError("an event has a type", provider=self.name)
-        try:
-            message = codec.encode_event(event)
-        except (TypeError, ValueError, msgspec.EncodeError) as failure:
-            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
-        socket.send_text(message)
 
     async def get_usage(self) -> dict[str, Any] | None:
         """The model, the seconds of the session so far, and how full its context is (0 to 1), where that is known."""
@@ -141,7 +88,3 @@ class OpenAILiveProvider(LiveConnection):
         if self._context_ratio is not None:
             used["context_usage_ratio"] = self._context_ratio
         return used
-
-    def unsupported(self, what: str) -> UnsupportedFeatureError:
-        """The error for something that the API cannot do."""
-        return UnsupportedFeatureError(f"OpenAI Live does not offer {what}", provider=self.name)

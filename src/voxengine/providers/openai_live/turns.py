@@ -25,6 +25,7 @@ from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.level import AUDIBLE, peak
 from voxengine.events import ProviderEvent
+from voxengine.providers.turns import BaseTurns, Response
 
 __all__ = ["RESPONSE_PAUSE_S", "USER_PAUSE_S", "Turns"]
 
@@ -47,11 +48,9 @@ class _Said(msgspec.Struct):
     answered: bool = False
 
 
-class _Response(msgspec.Struct):
+class _Response(Response):
     """What the model says in one go."""
 
-    id: str
-    item_id: str
     #: When its audio has been played, and when what was audible of it has.
     played: float
     audible: float
@@ -60,7 +59,7 @@ class _Response(msgspec.Struct):
     spoken_over: bool = False
 
 
-class Turns:
+class Turns(BaseTurns[_Response]):
     """Of one connection.
 
     Args:
@@ -77,23 +76,14 @@ class Turns:
         transcripts: bool = True,
         partials: bool = True,
     ) -> None:
+        super().__init__(meta, "live")
         self.transcripts = transcripts
         self.partials = partials
-        #: Begins all ids.
-        self.prefix = "live"
-        self._meta = meta
         self._format = format
-        self._count = 0
         #: What the user is saying, what was said before, and where on the time line the answer to that began.
         self._user: _Said | None = None
         self._before: _Said | None = None
         self._answer_ms: float | None = None
-        self._response: _Response | None = None
-
-    @property
-    def response_id(self) -> str | None:
-        """The response that is under way."""
-        return self._response.id if self._response is not None else None
 
     @property
     def last_words(self) -> str:
@@ -149,17 +139,8 @@ class Turns:
             response.origin_ms = start_ms
             self._answer_ms = start_ms
         begin = max(0.0, start_ms - response.origin_ms)
-        events.append(
-            ev.TextOutput(
-                text=text,
-                is_partial=True,
-                item_id=response.item_id,
-                response_id=response.id,
-                audio_start_ms=begin,
-                audio_end_ms=max(begin, end_ms - response.origin_ms),
-                **self._meta(),
-            )
-        )
+        end = max(begin, end_ms - response.origin_ms)
+        events.append(self._piece(response, text, begin, end))
         return events
 
     def audio(self, audio: bytes, now: float) -> list[ProviderEvent]:
@@ -175,31 +156,14 @@ class Turns:
         if audible:
             response.audible = response.played
         format = self._format
-        events.append(
-            ev.AudioOutputChunk(
-                audio_data=audio,
-                sample_rate=format.sample_rate,
-                encoding=format.encoding,
-                item_id=response.item_id,
-                response_id=response.id,
-                **self._meta(),
-            )
-        )
+        events.append(self._chunk(audio, response, format))
         return events
 
     def delegated(self, name: str, call_id: str, arguments: str, now: float) -> list[ProviderEvent]:
         """The model hands a task over."""
         events, response = self._speaking(now)
         response.audible = max(response.audible, now)
-        events.append(
-            ev.FunctionInvoked(
-                call_id=call_id,
-                name=name,
-                arguments=arguments,
-                response_id=response.id,
-                **self._meta(),
-            )
-        )
+        events.append(self._called(call_id, name, arguments, response))
         return events
 
     def tick(self, now: float) -> list[ProviderEvent]:
@@ -268,7 +232,3 @@ class Turns:
         """The response under way has ended; returns its id."""
         response, self._response = self._response, None
         return response.id if response is not None else None
-
-    def _new_id(self, kind: str) -> str:
-        self._count += 1
-        return f"{self.prefix}_{kind}_{self._count}"

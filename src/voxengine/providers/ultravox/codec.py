@@ -6,10 +6,11 @@ All types of the server that are documented are in one of three tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+
+from voxengine.providers.messages import Malformed, Unknown, decoder_of, encode_event
 
 __all__ = [
     "NOTHING",
@@ -73,45 +74,8 @@ class Message(msgspec.Struct, gc=False, rename="camel"):
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A message that we have no name for, as it came."""
-
-    type: str
-    payload: dict[str, Any]
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """What came is no message, or not of the form that its type has. `words` say so."""
-
-    words: str
-
-
-_decode = msgspec.json.Decoder(Message).decode
-_decode_plain = msgspec.json.Decoder().decode
-
-
-def decode(payload: bytes | memoryview) -> Message | Unknown | Malformed:
-    """What a text message is. Never raises."""
-    try:
-        message = _decode(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
-        return _not_read(payload, failure)
-    known = message.type in TRANSLATED or message.type in NOTHING
-    return message if known else _not_read(payload, None)
-
-
-def _not_read(payload: bytes | memoryview, failure: Exception | None) -> Unknown | Malformed:
-    """Of a type unknown to us a message may have any form."""
-    try:
-        plain = _decode_plain(payload)
-        kind = plain["type"]
-    except (msgspec.DecodeError, ValueError, RecursionError, KeyError, TypeError) as unreadable:
-        return Malformed(f"a message that has no type: {failure or unreadable}")
-    if not isinstance(kind, str):
-        return Malformed("a message whose type is no text")
-    if kind in TRANSLATED or kind in NOTHING:
-        return Malformed(f"{kind} in a form that cannot be read: {failure}")
-    return Unknown(kind, plain)
+#: What a text message is. Never raises.
+decode = decoder_of(Message, TRANSLATED | NOTHING.keys())
 
 
 # -- out
@@ -166,8 +130,3 @@ def encode_medium(speaks: bool) -> bytes:
 def encode_hang_up() -> bytes:
     """`hang_up`, without a last word."""
     return encode_event({"type": "hang_up"})
-
-
-def encode_event(event: Mapping[str, Any]) -> bytes:
-    """Any message, in the vendor's own words."""
-    return msgspec.json.encode(event)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import msgspec
 
 from voxengine import events as ev
 from voxengine.config import ProviderConfig
-from voxengine.conversation.items import Item
-from voxengine.errors import MessageError, UnsupportedFeatureError
 from voxengine.net import WebSocket
 from voxengine.providers.endpoints import http_url
 from voxengine.providers.socket_provider import Address
 from voxengine.providers.timed_provider import TimedProvider
+from voxengine.providers.turns_provider import GO_ON, LOCAL, Calls
 from voxengine.providers.ultravox import codec
 from voxengine.providers.ultravox import session as shape
 from voxengine.providers.ultravox.calls import create_call
@@ -23,15 +20,9 @@ from voxengine.providers.ultravox.turns import Turns
 
 __all__ = ["UltravoxProvider"]
 
-#: Calls of tools that may wait for a result. The oldest is forgotten: the agent has gone on without it.
-MAX_CALLS = 64
-
 #: Settings that can be changed at any time; and those for which there has to be another call.
-_CHANGEABLE = frozenset({"transcription", "partials", "vad_events", "modalities"})
+_CHANGEABLE = LOCAL | {"modalities"}
 _OF_CALL = frozenset({"instructions", "tools", "voice", "temperature", "language", "model"})
-
-#: What is said to it in place of instructions for one response, where there are none.
-_GO_ON = "It is your turn: answer what was said last, or go on."
 
 
 class UltravoxProvider(TimedProvider):
@@ -53,15 +44,16 @@ class UltravoxProvider(TimedProvider):
     capabilities = shape.CAPABILITIES
     key_variables = ("ULTRAVOX_API_KEY",)
     provider_name = "ultravox"
+    title = "Ultravox"
+    _turns: Turns
     binary_audio = True
 
     def __init__(self, config: Mapping[str, Any] | ProviderConfig | None = None) -> None:
         super().__init__(config)
         self._format = shape.output_format(self.config)
         self._turns = Turns(self.meta, self._format)
-        self._history: list[Item] = []
         #: Calls of tools that wait for a result.
-        self._calls: dict[str, None] = {}
+        self._calls = Calls[None]()
         #: A text was sent that is to be answered, and nothing of the answer has come.
         self._asked = False
         #: Nobody has said anything yet.
@@ -69,7 +61,7 @@ class UltravoxProvider(TimedProvider):
         self._rest = b""
         #: Something has come: the call has begun.
         self._begun = False
-        self._set_local()
+        self.set_local()
 
     @property
     def billed_as(self) -> str:
@@ -101,13 +93,6 @@ class UltravoxProvider(TimedProvider):
         """Hang up."""
         socket.send_text(codec.encode_hang_up())
 
-    def end_response(self, code: str | None) -> None:
-        """Tell the end of what the agent was saying, and what the call has cost since."""
-        response_id = self._turns.forget()
-        if response_id is not None:
-            self.tell_end(response_id, code)
-        self.bill()
-
     # -- in
 
     def on_text(self, payload: memoryview) -> None:
@@ -130,7 +115,7 @@ class UltravoxProvider(TimedProvider):
         cut = len(audio) - len(audio) % self._format.bytes_per_frame
         self._rest, audio = audio[cut:], audio[:cut]
         if audio:
-            self._tell(self._turns.audio(audio))
+            self.tell(self._turns.audio(audio))
 
     def _stands(self) -> None:
         """Whatever comes first: the call has begun. `call_started` does, where nobody has switched it off."""
@@ -143,37 +128,33 @@ class UltravoxProvider(TimedProvider):
         turns, sent = self._turns, self.sent_ms
         match message.type:
             case "state":
-                self._tell(turns.state(message.state, sent))
+                self.tell(turns.state(message.state, sent))
             case "transcript" if message.role == "agent":
-                self._tell(turns.agent_words(message.text, message.delta, message.ordinal))
+                self.tell(turns.agent_words(message.text, message.delta, message.ordinal))
             case "transcript" if message.medium == "voice":
                 words = turns.user_words(message.text, message.delta, message.final, sent)
-                self._tell(words)
+                self.tell(words)
             case "client_tool_invocation":
                 self._called(message)
             case "playback_clear_buffer":
                 self._rest = b""
-                self._tell(turns.cleared(sent))
+                self.tell(turns.cleared(sent))
             case "user_started_speaking":
-                self._tell(turns.speech_started(sent))
+                self.tell(turns.speech_started(sent))
             case "user_stopped_speaking":
-                self._tell(turns.speech_stopped(sent))
+                self.tell(turns.speech_stopped(sent))
 
     def _called(self, message: codec.Message) -> None:
-        self._calls[message.invocation_id] = None
-        if len(self._calls) > MAX_CALLS:
-            del self._calls[next(iter(self._calls))]
+        self._calls.add(message.invocation_id, None)
         arguments = bytes(message.parameters).decode()
-        self._tell(self._turns.tool_call(message.invocation_id, message.tool_name, arguments))
+        self.tell(self._turns.tool_call(message.invocation_id, message.tool_name, arguments))
 
-    def _tell(self, events: Sequence[ev.ProviderEvent]) -> None:
-        self._silent = self._silent and not events
-        for event in events:
-            if type(event) is ev.ResponseStarted:
-                self._asked = False
-            self.emit(event)
-            if type(event) in (ev.ResponseCompleted, ev.ResponseCancelled):
-                self.bill()
+    def told(self, event: ev.ProviderEvent) -> None:
+        """An event was told: what follows from it."""
+        self._silent = False
+        if type(event) is ev.ResponseStarted:
+            self._asked = False
+        super().told(event)
 
     # -- out
 
@@ -184,7 +165,7 @@ class UltravoxProvider(TimedProvider):
             UnsupportedFeatureError: words of the assistant; the agent would speak them.
         """
         socket = self.open_socket()
-        self._check_text(text)
+        self.need_text(text)
         if role == "user":
             self._ask()
             self._turns.texted()
@@ -207,7 +188,7 @@ class UltravoxProvider(TimedProvider):
         if modalities is not None and ("audio" in modalities) != self._speaks:
             raise self.unsupported("text alone, or speech, for one response")
         self._ask()
-        socket.send_text(codec.encode_note(instructions or _GO_ON, answered=True))
+        socket.send_text(codec.encode_note(instructions or GO_ON, answered=True))
 
     @property
     def _speaks(self) -> bool:
@@ -219,12 +200,12 @@ class UltravoxProvider(TimedProvider):
         if self._turns.response_id is not None or self._asked:
             self._asked = False
             socket.send_text(codec.encode_interrupt())
-            self._tell(self._turns.interrupt())
+            self.tell(self._turns.interrupt())
 
     async def generate_tts(self, text: str) -> None:
         """Speak this text, word for word, after what is being said."""
         socket = self.open_socket()
-        self._check_text(text)
+        self.need_text(text)
         self._ask()
         socket.send_text(codec.encode_say(text))
 
@@ -250,7 +231,7 @@ class UltravoxProvider(TimedProvider):
             except BaseException:
                 self.config.update(**before)
                 raise
-        self._set_local()
+        self.set_local()
         if "modalities" in config:
             self.open_socket().send_text(codec.encode_medium(self._speaks))
         self.emit(ev.SessionUpdated(settings=dict(config), **self.meta()))
@@ -271,22 +252,6 @@ class UltravoxProvider(TimedProvider):
         old.send_text(codec.encode_hang_up())
         await old.close()
 
-    async def add_conversation_history(self, items: Sequence[Item]) -> None:
-        """Give it an earlier conversation, before `connect`. Of a long one, the end is told.
-
-        Raises:
-            MessageError: it comes too late (`history_late`).
-        """
-        if not items:
-            return
-        if self.begun:
-            raise MessageError(
-                "an earlier conversation is given before the call is created",
-                provider=self.name,
-                code="history_late",
-            )
-        self._history += items
-
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Give it what a tool returned.
 
@@ -294,44 +259,10 @@ class UltravoxProvider(TimedProvider):
             MessageError: no call of that id is waiting (`unknown_call`).
         """
         socket = self.open_socket()
-        if call_id not in self._calls:
-            raise MessageError(
-                f"no call {call_id!r} is waiting for a result",
-                provider=self.name,
-                code="unknown_call",
-            )
+        self.need_call(call_id, self._calls)
         del self._calls[call_id]
         socket.send_text(codec.encode_tool_result(call_id, output))
-
-    async def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send a message in the vendor's own words, such as `ping`.
-
-        Raises:
-            MessageError: it has no type, or is nothing that JSON can hold.
-        """
-        socket = self.open_socket()
-        if not isinstance(event.get("type"), str):
-            raise MessageError("an event has a type", provider=self.name)
-        try:
-            message = codec.encode_event(event)
-        except (TypeError, ValueError, msgspec.EncodeError) as failure:
-            raise MessageError(f"not JSON: {failure}", provider=self.name) from None
-        socket.send_text(message)
-
-    def unsupported(self, what: str) -> UnsupportedFeatureError:
-        """The error for something that Ultravox cannot do."""
-        return UnsupportedFeatureError(f"Ultravox does not offer {what}", provider=self.name)
 
     def _ask(self) -> None:
         """What is sent now is to be answered."""
         self._asked, self._silent = True, False
-
-    def _check_text(self, text: object) -> None:
-        if not isinstance(text, str) or not text:
-            raise MessageError("a text is a string that is not empty", provider=self.name)
-
-    def _set_local(self) -> None:
-        config, turns = self.config, self._turns
-        turns.transcripts = config.transcription is not False
-        turns.partials = config.partials is not False
-        turns.vad_events = config.vad_events is not False

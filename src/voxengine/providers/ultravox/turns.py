@@ -26,11 +26,10 @@ from voxengine import events as ev
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.level import AUDIBLE, peak
 from voxengine.events import ProviderEvent
+from voxengine.providers.turns import BaseTurns, SpacedResponse
 
 __all__ = ["Turns"]
 
-#: Milliseconds of the longest chunk that is handed on: who interrupts should not have to wait for its end.
-_CHUNK_MS = 1000.0
 #: Turns whose transcript is awaited. The oldest is forgotten: there will be none.
 _MAX_UNWRITTEN = 8
 
@@ -44,54 +43,33 @@ class _Said(msgspec.Struct):
     text: str = ""
 
 
-class _Response(msgspec.Struct):
+class _Response(SpacedResponse):
     """What the agent says."""
 
-    id: str
-    item_id: str
     #: What was told of each utterance, by its ordinal.
-    texts: dict[int, str] = {}
-    #: Whether it has words, and whether those end with a blank.
-    has_words: bool = False
-    ends_blank: bool = True
+    texts: dict[int, str] = msgspec.field(default_factory=dict)
     output: bool = False
 
 
-class Turns:
+class Turns(BaseTurns[_Response]):
     """Of one connection.
 
     Args:
         meta: gives the fields that all events have: timestamp, provider, session_id.
         format: the format of the agent's audio.
-
-    Attributes:
-        transcripts, partials: whether the user's words are wanted, finally and while they are said.
-        vad_events: whether the beginning and the end of the user's speech are.
-        prefix: begins all ids.
     """
 
     def __init__(self, meta: Callable[[], dict[str, Any]], format: AudioFormat) -> None:
-        self.transcripts = True
-        self.partials = True
-        self.vad_events = True
-        self.prefix = "ultravox"
-        self._meta = meta
+        super().__init__(meta, "ultravox")
         self._format = format
-        self._count = 0
         #: The turn that is under way, and those whose words are to come.
         self._user: _Said | None = None
         self._unwritten: list[_Said] = []
-        self._response: _Response | None = None
         #: The agent was interrupted and has not begun anew: what comes is of what was called off. The last ordinal of
         #: that, and whether it was we who interrupted.
         self._called_off = False
         self._dead_ordinal = -1
         self._ours = False
-
-    @property
-    def response_id(self) -> str | None:
-        """The response that is under way."""
-        return self._response.id if self._response is not None else None
 
     # -- the user
 
@@ -198,19 +176,10 @@ class Turns:
         events, response = self._speaking()
         first = ordinal not in response.texts
         response.texts[ordinal] = known + delta
-        if first and response.has_words and not response.ends_blank and not delta[0].isspace():
-            delta = f" {delta}"
-        response.output = response.has_words = True
-        response.ends_blank = delta[-1].isspace()
-        events.append(
-            ev.TextOutput(
-                text=delta,
-                is_partial=True,
-                item_id=response.item_id,
-                response_id=response.id,
-                **self._meta(),
-            )
-        )
+        if not first:
+            response.ends_blank = True  # an utterance has its own blanks
+        response.output = True
+        events.append(self._piece(response, response.spaced(delta)))
         return events
 
     def audio(self, audio: bytes) -> list[ProviderEvent]:
@@ -221,32 +190,12 @@ class Turns:
             return []  # silence that fills the line
         events, response = self._speaking()
         response.output = True
-        size = self._format.n_bytes(_CHUNK_MS)
-        for at in range(0, len(audio), size):
-            events.append(
-                ev.AudioOutputChunk(
-                    audio_data=audio[at : at + size],
-                    sample_rate=self._format.sample_rate,
-                    encoding=self._format.encoding,
-                    item_id=response.item_id,
-                    response_id=response.id,
-                    **self._meta(),
-                )
-            )
-        return events
+        return events + self._chunks(audio, response, self._format)
 
     def tool_call(self, call_id: str, name: str, arguments: str) -> list[ProviderEvent]:
         """The agent wants the result of a tool, and says no more until it has that."""
         events, response = self._speaking()
-        events.append(
-            ev.FunctionInvoked(
-                call_id=call_id,
-                name=name,
-                arguments=arguments,
-                response_id=response.id,
-                **self._meta(),
-            )
-        )
+        events.append(self._called(call_id, name, arguments, response))
         return events + self._end()
 
     def texted(self) -> None:
@@ -260,8 +209,8 @@ class Turns:
 
     def forget(self) -> str | None:
         """The connection is gone: nothing is under way any more. Returns the response that was."""
-        response_id, self._response, self._user = self.response_id, None, None
-        return response_id
+        self._user = None
+        return super().forget()
 
     def _speaking(self) -> tuple[list[ProviderEvent], _Response]:
         """The response under way, begun if there is none."""
@@ -285,7 +234,3 @@ class Turns:
         return [
             ev.ResponseCancelled(response_id=response.id, reason=reason, **self._meta()),
         ]
-
-    def _new_id(self, kind: str) -> str:
-        self._count += 1
-        return f"{self.prefix}_{kind}_{self._count}"

@@ -32,6 +32,7 @@ from voxengine.testing.emulators.http import (
     Request,
     RequestReader,
 )
+from voxengine.testing.emulators.listener import Connections, Listener
 
 __all__ = [
     "Accept",
@@ -158,7 +159,7 @@ class Socket:
         self._handler.on_close()
 
 
-class EmulatorServer:
+class EmulatorServer(Listener):
     """Listens on a port of this machine.
 
     Args:
@@ -178,64 +179,18 @@ class EmulatorServer:
         tls: ssl.SSLContext | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
-        self.host = host
-        self.port = port
-        self.tls = tls
-        self._max_body = max_body
-        self._route = route
-        self._server: asyncio.Server | None = None
-        self._connections: set[_Connection] = set()
-
-    @property
-    def listening(self) -> bool:
-        """Whether the port is open."""
-        return self._server is not None
-
-    async def start(self) -> None:
-        """Open the port.
-
-        Raises:
-            OSError: it is taken.
-        """
-        if self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(
-                lambda: _Connection(self._route, self._connections, self._max_body),
-                self.host,
-                self.port,
-                ssl=self.tls,
-            )
-            self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop_listening(self) -> None:
-        """Close the port; connections that are open go on. Whoever connects is refused by the system."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            await asyncio.sleep(0)
-
-    async def kill(self) -> None:
-        """Cut all connections without a close frame, and close the port, as a crash does."""
-        await self.stop_listening()
-        await self._end(_Connection.abort)
-
-    async def close(self) -> None:
-        """Close all connections (1001, "going away") and the port."""
-        await self.stop_listening()
-        await self._end(_Connection.go_away)
-
-    async def _end(self, how: Callable[[_Connection], None]) -> None:
-        gone = [connection.gone for connection in self._connections]
-        for connection in list(self._connections):
-            how(connection)
-        if gone:
-            await asyncio.wait(gone)
+        super().__init__(
+            lambda connections: _Connection(route, connections, max_body),
+            host=host,
+            port=port,
+            tls=tls,
+        )
 
 
 class _Connection(asyncio.Protocol):
     """Reads the head of one request, then answers it or hands the connection on to picows."""
 
-    def __init__(self, route: Route, all_of_them: set[_Connection], max_body: int) -> None:
+    def __init__(self, route: Route, all_of_them: Connections, max_body: int) -> None:
         loop = asyncio.get_running_loop()
         self._route = route
         self._all = all_of_them

@@ -14,9 +14,9 @@ from typing import Any, get_args
 
 import msgspec
 
+from voxengine.testing.oracles.counting import UNKNOWN_TYPE
 from voxengine.testing.oracles.elevenlabs_shapes import CLIENT, SERVER, name_of
 from voxengine.testing.oracles.exceptions import Exceptions, ExtraField
-from voxengine.testing.oracles.judge import UNKNOWN_TYPE
 from voxengine.testing.oracles.shapes import ShapeJudge
 from voxengine.testing.oracles.strict import problems_of
 from voxengine.testing.oracles.vendor import vendor_module

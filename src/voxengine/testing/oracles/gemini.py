@@ -44,7 +44,7 @@ class GeminiJudge(Judge):
         self.only_a: Counter[str] = Counter()
 
     def _judge(
-        self, side: str, vocabulary: Vocabulary, seen: Counter[str], message: Message
+        self, side: str, rules: Vocabulary, seen: Counter[str], message: Message
     ) -> list[str]:
         plain = _object(message)
         if plain is None:
@@ -52,10 +52,7 @@ class GeminiJudge(Judge):
         else:
             kind, problems = self._problems_of(side, _in_camel(plain))
         seen[kind] += 1
-        self.violation_count += len(problems)
-        room = self._kept - len(self.violations)
-        self.violations += [f"{side} {kind}: {problem}" for problem in problems[:room]]
-        return problems
+        return self._keep(side, kind, problems)
 
     def _problems_of(self, side: str, message: dict[str, Any]) -> tuple[str, list[str]]:
         a, b = _types(side)

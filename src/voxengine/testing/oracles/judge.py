@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from voxengine.testing.oracles.counting import UNKNOWN_TYPE, CountingJudge, Message
 from voxengine.testing.oracles.exceptions import Exceptions
 from voxengine.testing.oracles.strict import problems_of
 
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 __all__ = ["UNKNOWN_TYPE", "Exceptions", "Judge", "Message", "Vocabulary"]
-
-#: A message as it is on the wire, or as the object that its JSON means.
-Message = Mapping[str, Any] | bytes | bytearray | memoryview | str
-
-#: Under this name all messages are counted whose type nobody knows: whoever sends them may send any number of types.
-UNKNOWN_TYPE = "(unknown type)"
 
 
 class _Typed(msgspec.Struct):
@@ -54,17 +49,8 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
         return variants.get(named if isinstance(named, str) else "", next(iter(variants.values())))
 
 
-class Judge:
-    """Judges every message of a connection, and counts.
-
-    Attributes:
-        oracle: by what it judges, for reports.
-        client_seen: how many messages of each type the client sent, valid or not; the unknown under `UNKNOWN_TYPE`.
-        server_seen: the same of the server.
-        server_valid: how many messages of the server had nothing wrong.
-        violations: what was wrong, as "client session.update: session.voice: unknown field", the first `kept` of them.
-        violation_count: how many there were in all.
-    """
+class Judge(CountingJudge[Vocabulary]):
+    """Judges every message of a connection by its `type`, and counts."""
 
     oracle = "vendor types"
 
@@ -77,38 +63,11 @@ class Judge:
         kept: int = 100,
     ) -> None:
         """`client` and `server` are what each may send, `exceptions` what a dialect may do beyond that."""
-        self.client_seen: Counter[str] = Counter()
-        self.server_seen: Counter[str] = Counter()
-        self.server_valid = 0
-        self.violations: list[str] = []
-        self.violation_count = 0
-        self._client = client
-        self._server = server
+        super().__init__(client=client, server=server, kept=kept)
         self._exceptions = exceptions
-        self._kept = kept
-
-    def client(self, message: Message) -> list[str]:
-        """What is wrong with a message of the client. Nothing is, if the list is empty."""
-        return self._judge("client", self._client, self.client_seen, message)
-
-    def server(self, message: Message) -> list[str]:
-        """What is wrong with a message of the server. Nothing is, if the list is empty."""
-        problems = self._judge("server", self._server, self.server_seen, message)
-        self.server_valid += not problems
-        return problems
-
-    def figures(self) -> dict[str, int | str]:
-        """The counts, as a report shows them. `client_events` is the number of different types that were seen."""
-        return {
-            "client_events": len(self.client_seen.keys() - {UNKNOWN_TYPE}),
-            "server_events_sent": self.server_seen.total(),
-            "server_events_valid": self.server_valid,
-            "violations": self.violation_count,
-            "oracle": self.oracle,
-        }
 
     def _judge(
-        self, side: str, vocabulary: Vocabulary, seen: Counter[str], message: Message
+        self, side: str, rules: Vocabulary, seen: Counter[str], message: Message
     ) -> list[str]:
         if isinstance(message, memoryview):
             message = bytes(message)
@@ -116,16 +75,13 @@ class Judge:
         if kind is None:
             problems = ["the message: not a JSON object with a type"]
         else:
-            problems = self._problems(side, vocabulary, kind, message)
+            problems = self._problems(side, rules, kind, message)
         known = kind is not None and (
-            kind in vocabulary.models
+            kind in rules.models
             or (self._exceptions is not None and self._exceptions.event(side, kind) is not None)
         )
         seen[kind if kind is not None and known else UNKNOWN_TYPE] += 1
-        self.violation_count += len(problems)
-        room = self._kept - len(self.violations)
-        self.violations += [f"{side} {kind}: {problem}" for problem in problems[:room]]
-        return problems
+        return self._keep(side, kind, problems)
 
     def _problems(
         self, side: str, vocabulary: Vocabulary, kind: str, message: Message

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from voxengine.testing.oracles.judge import UNKNOWN_TYPE
+from voxengine.testing.oracles.counting import UNKNOWN_TYPE, CountingJudge
 
 __all__ = ["DOCUMENTED", "ShapeJudge"]
 
@@ -16,8 +16,8 @@ __all__ = ["DOCUMENTED", "ShapeJudge"]
 DOCUMENTED = "documented shape"
 
 
-class ShapeJudge:
-    """Judges every message of a connection, and counts. It has what `voxengine.testing.oracles.judge.Judge` has.
+class ShapeJudge(CountingJudge[Mapping[str, Any]]):
+    """Judges every message of a connection by its name, and counts.
 
     Args:
         client, server: the shape of each message, by its name: any type that msgspec decodes to. What a struct does not
@@ -36,45 +36,15 @@ class ShapeJudge:
         name_of: Callable[[Mapping[str, Any]], str | None],
         kept: int = 100,
     ) -> None:
-        self.client_seen: Counter[str] = Counter()
-        self.server_seen: Counter[str] = Counter()
-        self.server_valid = 0
-        self.violations: list[str] = []
-        self.violation_count = 0
-        self._client = client
-        self._server = server
+        super().__init__(client=client, server=server, kept=kept)
         self._name_of = name_of
-        self._kept = kept
-
-    def client(self, message: Any) -> list[str]:
-        """What is wrong with a message of the client. Nothing is, if the list is empty."""
-        return self._judge("client", self._client, self.client_seen, message)
-
-    def server(self, message: Any) -> list[str]:
-        """What is wrong with a message of the server. Nothing is, if the list is empty."""
-        problems = self._judge("server", self._server, self.server_seen, message)
-        self.server_valid += not problems
-        return problems
-
-    def figures(self) -> dict[str, int | str]:
-        """The counts, as a report shows them."""
-        return {
-            "client_events": len(self.client_seen.keys() - {UNKNOWN_TYPE}),
-            "server_events_sent": self.server_seen.total(),
-            "server_events_valid": self.server_valid,
-            "violations": self.violation_count,
-            "oracle": self.oracle,
-        }
 
     def _judge(
-        self, side: str, shapes: Mapping[str, Any], seen: Counter[str], message: Any
+        self, side: str, rules: Mapping[str, Any], seen: Counter[str], message: Any
     ) -> list[str]:
-        name, problems = self._problems(shapes, message)
-        seen[name if name in shapes else UNKNOWN_TYPE] += 1
-        self.violation_count += len(problems)
-        room = self._kept - len(self.violations)
-        self.violations += [f"{side} {name}: {problem}" for problem in problems[:room]]
-        return problems
+        name, problems = self._problems(rules, message)
+        seen[name if name in rules else UNKNOWN_TYPE] += 1
+        return self._keep(side, name, problems)
 
     def _problems(self, shapes: Mapping[str, Any], message: Any) -> tuple[str, list[str]]:
         if not isinstance(message, Mapping):

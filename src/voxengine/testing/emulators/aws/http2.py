@@ -23,6 +23,7 @@ import h2.events
 import h2.exceptions
 
 from voxengine.testing.emulators.http import Answer, Request
+from voxengine.testing.emulators.listener import Connections, Listener
 from voxengine.testing.emulators.server import Accept
 
 __all__ = ["AsyncioClient", "HTTP2Link", "HTTP2Server"]
@@ -180,7 +181,7 @@ class HTTP2Link:
 Route = Callable[[Request, str], Answer | Accept | None]
 
 
-class HTTP2Server:
+class HTTP2Server(Listener):
     """Listens on a port of this machine; of the form of `EmulatorServer`.
 
     `route` is given a request, whose body is complete unless it is an event stream, and its path as it came.
@@ -194,55 +195,16 @@ class HTTP2Server:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.host = host
-        self.port = port
-        self.tls = tls
-        self._route = route
-        self._server: asyncio.Server | None = None
-        self._connections: set[_ServerConnection] = set()
-
-    async def start(self) -> None:
-        """Open the port.
-
-        Raises:
-            OSError: it is taken.
-        """
-        if self._server is None:
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: _ServerConnection(self._route, self._connections),
-                self.host,
-                self.port,
-                ssl=self.tls,
-            )
-            self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop_listening(self) -> None:
-        """Close the port; connections that are open go on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            await asyncio.sleep(0)
-
-    async def kill(self) -> None:
-        """Cut all connections, and close the port."""
-        await self.stop_listening()
-        await self._end(_Connection.abort)
-
-    async def close(self) -> None:
-        """Close all connections and the port."""
-        await self.stop_listening()
-        await self._end(_ServerConnection.go_away)
-
-    async def _end(self, how: Callable[[Any], None]) -> None:
-        gone = [connection.gone for connection in self._connections]
-        for connection in list(self._connections):
-            how(connection)
-        if gone:
-            await asyncio.wait(gone)
+        super().__init__(
+            lambda connections: _ServerConnection(route, connections),
+            host=host,
+            port=port,
+            tls=tls,
+        )
 
 
 class _ServerConnection(_Connection):
-    def __init__(self, route: Route, all_of_them: set[_ServerConnection]) -> None:
+    def __init__(self, route: Route, all_of_them: Connections) -> None:
         super().__init__(client=False)
         self._route = route
         self._all = all_of_them

@@ -42,7 +42,7 @@ class GeminiSession(VendorSession):
         #: An earlier conversation was announced, and is not yet complete.
         self._history_due = False
         #: Words of the user's turn that were told.
-        self._told = ""
+        self._told = 0
         #: A turn of ours is under way; it waits for the results of tools.
         self._under_way = False
         self._waits = False
@@ -234,7 +234,7 @@ class GeminiSession(VendorSession):
 
     def on_speech_started(self, audio_ms: float) -> None:
         """The user began to speak."""
-        self._told = ""
+        self._told = 0
         self._activity("ACTIVITY_START", audio_ms)
 
     def on_speech_stopped(self, audio_ms: float) -> None:
@@ -248,9 +248,12 @@ class GeminiSession(VendorSession):
 
     def on_user_partial(self, text: str) -> None:
         """All words of the turn so far: those that are new are told."""
-        if self._has("inputAudioTranscription") and text.startswith(self._told):
-            piece, self._told = text[len(self._told) :], text
+        if self._has("inputAudioTranscription"):
+            # Only appended to: a word that was told is not taken back, also when it is understood otherwise later.
+            words = text.split()
+            piece = " ".join(words[self._told :])
             if piece:
+                piece, self._told = (" " if self._told else "") + piece, len(words)
                 self.tell({"serverContent": {"inputTranscription": {"text": piece}}})
 
     def on_user_text(self, text: str) -> None:
