@@ -148,6 +148,8 @@ class UnsupportedFeatureError(ProviderError):
     """The provider cannot do this, and the session cannot stand in for it."""
 
     code = "unsupported"
+    #: Of a setting: a session that begins with it could not do it either.
+    never = False
 
 
 class UnknownProviderError(ProviderError, LookupError):

@@ -355,8 +355,8 @@ class Session:
         """
         try:
             await leg.provider.update_session(**settings)
-        except UnsupportedFeatureError:
-            if not may_begin_anew(leg.provider, settings):
+        except UnsupportedFeatureError as refusal:
+            if refusal.never or not may_begin_anew(leg.provider, settings):
                 raise
             return False
         return True

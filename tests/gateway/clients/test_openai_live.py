@@ -46,8 +46,10 @@ async def test_a_task_is_handed_to_the_client():
         call = await caller.get("response.function_call_arguments.done")
         assert call["name"] == "delegate"
         assert "look it up" in call["arguments"]
+        await caller.until("response.done")
         output = {"type": "function_call_output", "call_id": call["call_id"], "output": "it"}
         await caller.connection.conversation.item.create(item=output)
+        await caller.connection.response.create()
         seen: list[dict[str, Any]] = []
         while not of(seen, "response.output_audio.delta"):
             seen += await caller.answer()

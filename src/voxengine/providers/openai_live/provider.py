@@ -58,9 +58,14 @@ class OpenAILiveProvider(LiveConnection):
             UnsupportedFeatureError: anything else, which is settled when the session starts.
         """
         self.open_socket()
-        tools = config.get("tools") or ()
-        known = {*_LOCAL, "tools"} if all(t["name"] == shape.DELEGATE for t in tools) else _LOCAL
-        self.need_changeable(config, known, "once the session has started")
+        others = [t["name"] for t in config.get("tools") or () if t["name"] != shape.DELEGATE]
+        if others:
+            error = self.unsupported(
+                f"functions other than {shape.DELEGATE!r}, such as {others[0]!r}"
+            )
+            error.never = True
+            raise error
+        self.need_changeable(config, {*_LOCAL, "tools"}, "once the session has started")
         self.config.update(**dict(config))
         self.set_local()
         self.emit(ev.SessionUpdated(settings=dict(config), **self.meta()))
