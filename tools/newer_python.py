@@ -71,6 +71,9 @@ TESTS = (
     "tests/parts/aws",
     "tests/vendors/test_every_vendor.py",
     "tests/vendors/test_switch_matrix.py",
+    "tests/vendors/test_settled_at_the_start.py",
+    "tests/vendors/test_results_wait.py",
+    "tests/gateway/clients/test_openai_python.py",
 )
 
 
