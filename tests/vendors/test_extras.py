@@ -54,13 +54,21 @@ def without(*names: str) -> Iterator[None]:
     """As if these were not installed."""
     hidden = {
         name: module
-        for name, module in sys.modules.items()
+        for name, module in list(sys.modules.items())
         if any(name == gone or name.startswith(f"{gone}.") for gone in names)
     }
     finder = _NotThere(names)
     sys.meta_path.insert(0, finder)
     for name in hidden:
         del sys.modules[name]
+    # `from google import genai` also finds what the package has as an attribute.
+    attributes = []
+    for name in names:
+        above, _, own = name.rpartition(".")
+        package = sys.modules.get(above)
+        if package is not None and hasattr(package, own):
+            attributes.append((package, own, getattr(package, own)))
+            delattr(package, own)
     shared = registry._shared.copy()
     registry._shared.clear()
     try:
@@ -70,6 +78,8 @@ def without(*names: str) -> Iterator[None]:
         registry._shared.update(shared)
         sys.meta_path.remove(finder)
         sys.modules.update(hidden)
+        for package, own, value in attributes:
+            setattr(package, own, value)
 
 
 #: What each has to be told before it looks for its library.
