@@ -15,7 +15,7 @@ from voxengine.audio.signal import speak
 
 FRAME_MS = 100
 CALLS = 100
-SECONDS = 25
+SECONDS = 15
 
 
 async def turns(call: Call, number: int, seconds: float) -> int:
@@ -55,7 +55,7 @@ async def test_a_hundred_calls():
         counts = await hold(calls, SECONDS)
         assert len(asyncio.all_tasks()) == before
         for number, (call, count) in enumerate(zip(calls, counts, strict=True)):
-            assert count >= 3
+            assert count >= 2
             assert call.log == [
                 pair
                 for turn in range(count)
