@@ -1,4 +1,4 @@
-"""Use a provider or a part as if some modules were not installed: `python without.py SPEC MODULE...` tells the error."""
+"""Use a provider or a part as if some modules were not there: `python without.py SPEC MODULE...` tells the error."""
 
 from __future__ import annotations
 
