@@ -38,8 +38,8 @@ serve: venv ## Run the gateway with no key, on http://localhost:8080; ARGS="--pr
 	@$(BIN)/voxengine serve $(ARGS)
 
 conformance: venv ## Check every provider, alone and behind the gateway; writes out/conformance.json
-	@$(BIN)/voxengine conformance --all --gateway --out out/conformance.json
-	@$(BIN)/python -m tools.newer_python conformance out/conformance.json
+	@$(BIN)/voxengine conformance --all --gateway --out out/conformance.json; passed=$$?; \
+	$(BIN)/python -m tools.newer_python conformance out/conformance.json || passed=1; exit $$passed
 
 lint: venv ## Check style, types and the layering of imports
 	$(BIN)/ruff check

@@ -73,7 +73,7 @@ def update() -> None:
         check_pip_wheel()
         say(f"making .venv with Python {sys.version.split()[0]}")
         create_venv()
-        say("installing the locked packages; a first run downloads about 250 MB")
+        say("installing the locked packages; a first run downloads some hundred MB")
         install_lock()
     say("installing voxengine (editable)")
     install_project()
