@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,9 +26,9 @@ class TimedProvider(TurnsProvider):
         self._seconds = 0.0
 
     @property
+    @abstractmethod
     def billed_as(self) -> str:
         """The vendor's name of what is billed."""
-        raise NotImplementedError
 
     def start_clock(self) -> None:
         """The session begins."""

@@ -35,7 +35,6 @@ __all__ = [
     "decode",
     "decode_audio",
     "encode_audio",
-    "encode_event",
     "encode_reply",
     "encode_resume",
     "encode_tool_result",

@@ -26,7 +26,6 @@ __all__ = [
     "decode",
     "decode_audio",
     "encode_audio",
-    "encode_event",
     "encode_say",
     "encode_settings",
     "encode_tool_result",

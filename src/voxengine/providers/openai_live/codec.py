@@ -35,7 +35,6 @@ __all__ = [
     "encode_append",
     "encode_audio",
     "encode_close",
-    "encode_event",
     "encode_start",
 ]
 

@@ -20,7 +20,6 @@ __all__ = [
     "Message",
     "Unknown",
     "decode",
-    "encode_event",
     "encode_hang_up",
     "encode_interrupt",
     "encode_medium",
