@@ -26,7 +26,8 @@ node: venv ## Install OpenAI's clients for JavaScript, which some tests need, in
 test: venv node ## Run the tests; ARGS="-k name" picks some; installs Debian's Chromium if it may
 	@$(PYTHON) tools/system_packages.py chromium
 	@$(if $(ARGS),,$(BIN)/python -m tools.newer_python)
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist worksteal)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-m "not browser" --numprocesses 2 --dist worksteal)
+	@$(if $(ARGS),,$(BIN)/python -m pytest -m browser)
 
 bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 	@$(BIN)/python -m bench --out out/bench.json $(ARGS)

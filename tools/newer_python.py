@@ -55,6 +55,7 @@ PACKAGES = (
     "prometheus-client",
     "pybase64",
     "pytest",
+    "pytest-rerunfailures",
     "pytest-timeout",
     "pytest-xdist",
     "python-multipart",

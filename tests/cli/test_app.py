@@ -220,7 +220,14 @@ def test_interrupted(tmp_path: Path) -> None:
         "a b c d e f",
     ]
     with subprocess.Popen(
-        [sys.executable, "-c", "from voxengine.cli import main; main()", *arguments],
+        # A shell starts what runs in the background deaf to Ctrl-C, and its children are born so too.
+        [
+            sys.executable,
+            "-c",
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from voxengine.cli import main; main()",
+            *arguments,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

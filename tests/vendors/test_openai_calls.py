@@ -250,7 +250,7 @@ async def test_words_before_a_call_are_heard_too(dialect: str):
 
 async def test_each_frame_is_sent_as_it_comes():
     wire = Wire()
-    async with call_to(vendor_settings={"on_event": wire}) as call:
+    async with call_to(vendor_settings={"on_event": wire}, frame_ms=20) as call:
         await call.ask("good morning")
         pieces = wire.audio[0]
         assert all(len(piece) == 960 for _, piece in pieces)
@@ -259,7 +259,7 @@ async def test_each_frame_is_sent_as_it_comes():
 
 async def test_dense_frames():
     wire = Wire()
-    async with call_to(vendor_settings={"on_event": wire}, chunking="density") as call:
+    async with call_to(vendor_settings={"on_event": wire}, chunking="density", frame_ms=20) as call:
         assert await call.ask("good morning") == "You said: good morning"
         assert all(len(piece) == 4800 for _, piece in wire.audio[0])
 

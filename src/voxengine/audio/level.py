@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     _S = TypeVar("_S", np.float32, np.int16)
 
-__all__ = ["AUDIBLE", "first_audible_ms", "peak", "rms_db", "silence", "trim_silence"]
+__all__ = [
+    "AUDIBLE",
+    "first_audible_ms",
+    "mean_squares",
+    "peak",
+    "rms_db",
+    "silence",
+    "trim_silence",
+]
 
 #: What counts as audible, as a part of full scale: -40 dBFS, above the noise of a quiet recording.
 AUDIBLE = 0.01
@@ -32,6 +40,20 @@ def _samples(audio: bytes, format: AudioFormat) -> NDArray[np.int16]:
     import numpy as np
 
     return np.frombuffer(audio, "<i2")
+
+
+def mean_squares(audio: bytes, format: AudioFormat, frame_bytes: int) -> list[float]:
+    """The mean square of each frame of so many bytes, in squares of 16 bit samples. `audio` holds whole frames.
+
+    Raises:
+        AudioError: `audio` is not audio of this format.
+    """
+    import numpy as np
+
+    size = frame_bytes // format.bytes_per_frame * format.channels
+    frames = _samples(audio, format).astype("f4").reshape(-1, size)
+    powers: list[float] = (np.einsum("ij,ij->i", frames, frames) / size).tolist()
+    return powers
 
 
 def rms_db(audio: bytes, format: AudioFormat) -> float:

@@ -40,6 +40,11 @@ _WHOLE = 0.9
 _MISSING = SYMBOL // 10
 #: Quieter than this (mean square, full scale being 1) is silence: the noise floor of 8-bit audio.
 _FLOOR = 1e-6
+#: The tones of a symbol: the voice's, those of a start, and those of the bands.
+_ALL = (*VOICE, *START, *(tone for band in BANDS for tone in band))
+_FORMANTS = sum(map(len, BANDS))
+#: Each band says two bits.
+_SHIFTS = 2 * np.arange(len(BANDS))
 
 
 class _Frame(NamedTuple):
@@ -83,7 +88,13 @@ def _tones(frequencies: tuple[int, ...]) -> NDArray[np.complex64]:
 
 def _power(rows: NDArray[Any], frequencies: tuple[int, ...]) -> NDArray[Any]:
     """What each tone adds to the mean square of each row: [rows, tones]."""
-    return np.asarray(2 * np.abs(rows @ _tones(frequencies) / SYMBOL) ** 2)
+    found = rows @ _tones(frequencies)
+    return np.asarray((found.real**2 + found.imag**2) * (2 / SYMBOL**2))
+
+
+def _energy(rows: NDArray[Any]) -> NDArray[Any]:
+    """The mean square of each row."""
+    return np.asarray(np.einsum("ij,ij->i", rows, rows) / SYMBOL)
 
 
 def _starts(x: NDArray[np.float32]) -> Iterator[int]:
@@ -94,7 +105,7 @@ def _starts(x: NDArray[np.float32]) -> Iterator[int]:
     best, best_power = -1, 0.0
     for first in range(0, len(rows), _ROWS):
         block = rows[first : first + _ROWS]
-        energy = (block**2).mean(axis=1)
+        energy = _energy(block)
         likely = np.flatnonzero(energy > _FLOOR)
         if not len(likely):
             continue
@@ -138,15 +149,14 @@ def _read(x: NDArray[np.float32], start: int, n: int) -> list[int] | None:
     if end > len(x):
         return None
     rows = x[start:end].reshape(n, SYMBOL)
-    energy = (rows**2).mean(axis=1)
-    voice = _power(rows, VOICE).sum(axis=1)
-    opening = _power(rows, START).sum(axis=1)
-    symbols = np.zeros(n, np.int64)
-    formants = np.zeros(n)
-    for i, band in enumerate(BANDS):
-        power = _power(rows, band)
-        symbols |= power.argmax(axis=1) << (2 * i)
-        formants += power.max(axis=1)
+    energy = _energy(rows)
+    # Of all tones at once: one look costs as much as another, however many they are.
+    power = _power(rows, _ALL)
+    voice = power[:, : len(VOICE)].sum(axis=1)
+    opening = power[:, len(VOICE) : -_FORMANTS].sum(axis=1)
+    bands = power[:, -_FORMANTS:].reshape(n, len(BANDS), -1)
+    symbols = (bands.argmax(axis=2) << _SHIFTS).sum(axis=1)
+    formants = bands.max(axis=2).sum(axis=1)
     symbols[opening > formants] = 256
     own = voice + np.maximum(opening, formants)
     if (energy < _FLOOR).any() or (own < _WHOLE * energy).any():

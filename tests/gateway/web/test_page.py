@@ -16,7 +16,13 @@ from tests.gateway.web.browsing import (
 from voxengine.gateway.auth import Key, KeyFile, new_identity, new_key
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
-pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.real_clock, pytest.mark.timeout(120)]
+pytestmark = [
+    needs_chromium,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.real_clock,
+    pytest.mark.timeout(120),
+]
 
 SOCKET = {"transport": "websocket"}
 #: What a control is called by those who cannot see it.

@@ -18,7 +18,13 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.audio.signal import speak
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
-pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.real_clock, pytest.mark.timeout(120)]
+pytestmark = [
+    needs_chromium,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.real_clock,
+    pytest.mark.timeout(120),
+]
 
 FORMAT = AudioFormat("pcm16", 24000)
 SECOND = b"\0\0" * 24000

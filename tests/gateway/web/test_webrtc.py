@@ -20,7 +20,13 @@ from voxengine.audio.resample import Converter
 from voxengine.audio.signal import speak
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
-pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.real_clock, pytest.mark.timeout(120)]
+pytestmark = [
+    needs_chromium,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.real_clock,
+    pytest.mark.timeout(120),
+]
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
 RATE = 24000

@@ -19,7 +19,13 @@ from voxengine.audio.signal import speak
 from voxengine.testing.emulators.openai import OpenAIEmulator
 from voxengine.testing.oracles.openai_realtime import realtime_judge
 
-pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.real_clock, pytest.mark.timeout(120)]
+pytestmark = [
+    needs_chromium,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.real_clock,
+    pytest.mark.timeout(120),
+]
 
 FORMAT = AudioFormat(sample_rate=48_000)
 SECOND = bytes(FORMAT.bytes_per_second)

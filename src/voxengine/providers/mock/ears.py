@@ -5,15 +5,12 @@ Pure: audio goes in, what was noticed comes out. Positions are milliseconds of a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from voxengine.audio.formats import AudioFormat
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from voxengine.audio.level import mean_squares
 
 __all__ = ["Began", "Ears", "Heard", "Paused", "Speaking", "TurnOver"]
 
@@ -128,29 +125,10 @@ class Ears:
             self.position_ms += self.format.duration_ms(whole)
             return []
         noticed: list[Heard] = []
-        for i, power in enumerate(self._powers(data[:whole])):
+        for i, power in enumerate(mean_squares(data[:whole], self.format, self._frame_bytes)):
             frame = data[i * self._frame_bytes : (i + 1) * self._frame_bytes]
             self._frame(frame, power > self._threshold, noticed)
         return noticed
-
-    def _powers(self, audio: bytes) -> list[float]:
-        """The mean square of each frame."""
-        frames = (
-            self._samples(audio)
-            .astype("f4")
-            .reshape(-1, self._frame_bytes // self.format.bytes_per_frame)
-        )
-        powers: list[float] = (frames**2).mean(axis=1).tolist()
-        return powers
-
-    def _samples(self, audio: bytes) -> NDArray[np.int16]:
-        if self.format.encoding != "pcm16":
-            from voxengine.audio.g711 import decode_samples
-
-            return decode_samples(audio, self.format.encoding)
-        import numpy as np
-
-        return np.frombuffer(audio, "<i2")
 
     def _frame(self, frame: bytes, loud: bool, noticed: list[Heard]) -> None:
         self.position_ms += FRAME_MS

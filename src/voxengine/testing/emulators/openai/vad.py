@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import msgspec
-import numpy as np
 
 from voxengine.audio.formats import AudioFormat
+from voxengine.audio.level import mean_squares
 
 __all__ = ["Noticed", "Paused", "Resumed", "Started", "Stopped", "VoiceActivity", "threshold_db"]
 
@@ -79,7 +79,7 @@ class VoiceActivity:
         self.silence_ms = silence_ms
         #: Milliseconds of all audio so far, in whole frames.
         self.position_ms = position_ms
-        self._power = 10 ** (level_db / 10)
+        self._power = 32768.0**2 * 10 ** (level_db / 10)
         self._prefix_ms = prefix_ms
         self._pause_ms = pause_ms
         self._frame = format.n_bytes(FRAME_MS)
@@ -122,23 +122,11 @@ class VoiceActivity:
             self.position_ms += self.format.duration_ms(whole)
             return []
         noticed: list[Noticed] = []
-        for i, power in enumerate(self._powers(data[:whole])):
+        for i, power in enumerate(mean_squares(data[:whole], self.format, self._frame)):
             self._buffer += data[i * self._frame : (i + 1) * self._frame]
             self.position_ms += self._frame_ms
             self._hear(power > self._power, noticed)
         return noticed
-
-    def _powers(self, audio: bytes) -> list[float]:
-        """The mean square of each frame, full scale being 1."""
-        if self.format.encoding == "pcm16":
-            samples = np.frombuffer(audio, "<i2")
-        else:
-            from voxengine.audio.g711 import decode_samples
-
-            samples = decode_samples(audio, self.format.encoding)
-        frames = samples.astype("f4").reshape(-1, self._frame // self.format.bytes_per_frame)
-        powers: list[float] = ((frames / 32768) ** 2).mean(axis=1).tolist()
-        return powers
 
     def _hear(self, loud: bool, noticed: list[Noticed]) -> None:
         self._loud = self._loud + 1 if loud else 0
