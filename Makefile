@@ -27,7 +27,7 @@ test: venv node ## Run the tests; ARGS="-k name" picks some; installs Debian's C
 	@$(PYTHON) tools/system_packages.py chromium
 	@$(if $(ARGS),,$(BIN)/python -m tools.newer_python)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-m "not browser" --numprocesses 2 --dist worksteal)
-	@$(if $(ARGS),,$(BIN)/python -m pytest -m browser)
+	@$(if $(ARGS),,$(BIN)/python -m pytest -m browser tests/gateway)
 
 bench: venv ## Measure latency, accuracy and cost; writes out/bench.json
 	@$(BIN)/python -m bench --out out/bench.json $(ARGS)
