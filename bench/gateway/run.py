@@ -13,6 +13,7 @@ import msgspec
 from bench.gateway.figures import LAG_LIMIT_MS, Round, capacity, growth, row
 from bench.gateway.records import Job, Outcome, Ports
 from bench.gateway.sides import SIDES
+from bench.hot_path.messages import TURN_S
 from bench.hot_path.run import cores, load_server
 
 __all__ = ["measure"]
@@ -26,10 +27,11 @@ class _Plan(msgspec.Struct, frozen=True):
     #: Steps of the search for the most calls, and how often it is made.
     climb: tuple[int, ...]
     climbs: int
+    climb_seconds: float
 
 
-_FULL = _Plan(3, (25, 100), 3.0, 1.0, tuple(range(100, 501, 25)), 3)
-_QUICK = _Plan(1, (25,), 1.5, 0.6, (), 0)
+_FULL = _Plan(3, (25, 100), TURN_S, 1.5, tuple(range(100, 501, 25)), 3, 3.0)
+_QUICK = _Plan(1, (25,), 1.5, 0.6, (), 0, 0.0)
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -43,12 +45,23 @@ def measure(quick: bool) -> dict[str, Any]:
             order = list(SIDES) if number % 2 == 0 else list(reversed(SIDES))
             rounds.append(
                 {
-                    side: _measured(side, port, plan.calls, plan, relay_core, other_core)
+                    side: _measured(
+                        side, port, plan.calls, plan.seconds, plan, relay_core, other_core
+                    )
                     for side in order
                 }
             )
         climbs = [
-            _measured("voxengine", port, plan.climb, plan, relay_core, other_core, LAG_LIMIT_MS)
+            _measured(
+                "voxengine",
+                port,
+                plan.climb,
+                plan.climb_seconds,
+                plan,
+                relay_core,
+                other_core,
+                LAG_LIMIT_MS,
+            )
             for _ in range(plan.climbs)
         ]
     figures: dict[str, Any] = {"gateway": [row(rounds, calls) for calls in plan.calls]}
@@ -66,6 +79,7 @@ def _measured(
     side: str,
     server_port: int,
     calls: tuple[int, ...],
+    seconds: float,
     plan: _Plan,
     relay_core: int | None,
     client_core: int | None,
@@ -76,7 +90,7 @@ def _measured(
             relay=ports,
             server_port=server_port,
             calls=list(calls),
-            seconds=plan.seconds,
+            seconds=seconds,
             settle=plan.settle,
             core=client_core,
             lag_limit_ms=lag_limit_ms,

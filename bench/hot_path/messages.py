@@ -20,6 +20,7 @@ import pybase64
 __all__ = [
     "DELTA_BYTES",
     "DELTA_MS",
+    "TURN_S",
     "TURN_TICKS",
     "Template",
     "session_event",
@@ -31,6 +32,8 @@ DELTA_MS = 100
 DELTA_BYTES = 4800
 #: Ticks of a turn.
 TURN_TICKS = 80
+#: Seconds of a turn. A window as long as this holds one turn of each call, wherever in it the call is.
+TURN_S = TURN_TICKS * DELTA_MS / 1000
 _SPEECH_ENDS, _ANSWERS, _ENDS = 8, 9, 76
 #: Deltas that come at once at the beginning of an answer: vendors are ahead of real time from the first on.
 _AHEAD = 2
