@@ -25,6 +25,14 @@ VARIABLE = "PLAYGROUND_TEST_KEY"
 PATIENT = {"max_loop_lag_ms": 60_000.0}
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
+#: The marks of a file whose tests drive it.
+IN_A_BROWSER = [
+    needs_chromium,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.real_clock,
+    pytest.mark.timeout(120),
+]
 
 
 def recording(path: Path, pcm16: bytes, rate: int = 24000) -> Path:

@@ -7,22 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.web.browsing import (
+    IN_A_BROWSER,
     KEY,
     VARIABLE,
-    needs_chromium,
     playground,
     serving,
 )
 from voxengine.gateway.auth import Key, KeyFile, new_identity, new_key
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
-pytestmark = [
-    needs_chromium,
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.real_clock,
-    pytest.mark.timeout(120),
-]
+pytestmark = IN_A_BROWSER
 
 SOCKET = {"transport": "websocket"}
 #: What a control is called by those who cannot see it.

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.web.browsing import (
+    IN_A_BROWSER,
     KEY,
     VARIABLE,
     Playground,
     hosting,
-    needs_chromium,
     playground,
     recording,
 )
@@ -22,13 +22,7 @@ from voxengine.audio.signal import speak
 from voxengine.gateway.gateway import Gateway
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
-pytestmark = [
-    needs_chromium,
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.real_clock,
-    pytest.mark.timeout(120),
-]
+pytestmark = IN_A_BROWSER
 
 FORMAT = AudioFormat("pcm16", 24000)
 SECOND = b"\0\0" * 24000

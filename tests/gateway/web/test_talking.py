@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.web.browsing import (
+    IN_A_BROWSER,
     KEY,
     VARIABLE,
-    needs_chromium,
     playground,
     recording,
     serving,
@@ -18,13 +18,7 @@ from voxengine.audio.formats import AudioFormat
 from voxengine.audio.signal import speak
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
-pytestmark = [
-    needs_chromium,
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.real_clock,
-    pytest.mark.timeout(120),
-]
+pytestmark = IN_A_BROWSER
 
 FORMAT = AudioFormat("pcm16", 24000)
 SECOND = b"\0\0" * 24000

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.web.browsing import (
+    IN_A_BROWSER,
     KEY,
     VARIABLE,
     hosting,
-    needs_chromium,
     playground,
     recording,
 )
@@ -20,13 +20,7 @@ from voxengine.audio.resample import Converter
 from voxengine.audio.signal import speak
 from voxengine.testing.emulators.openai import OpenAIEmulator
 
-pytestmark = [
-    needs_chromium,
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.real_clock,
-    pytest.mark.timeout(120),
-]
+pytestmark = IN_A_BROWSER
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
 RATE = 24000

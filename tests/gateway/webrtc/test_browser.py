@@ -12,20 +12,14 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from tests.gateway.web.browsing import browser, needs_chromium, playground, recording
+from tests.gateway.web.browsing import IN_A_BROWSER, browser, playground, recording
 from tests.gateway.webrtc.calling import KEY, VARIABLE, Served, serving
 from voxengine.audio.formats import AudioFormat
 from voxengine.audio.signal import speak
 from voxengine.testing.emulators.openai import OpenAIEmulator
 from voxengine.testing.oracles.openai_realtime import realtime_judge
 
-pytestmark = [
-    needs_chromium,
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.real_clock,
-    pytest.mark.timeout(120),
-]
+pytestmark = IN_A_BROWSER
 
 FORMAT = AudioFormat(sample_rate=48_000)
 SECOND = bytes(FORMAT.bytes_per_second)
