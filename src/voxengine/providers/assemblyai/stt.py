@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from voxengine.errors import ConfigurationError, ProviderError
-from voxengine.net import Closed, WebSocket, connect_websocket
+from voxengine.net import Closed, WebSocket
 from voxengine.providers.assemblyai import stream as codec
+from voxengine.providers.begun_stream import begin
 from voxengine.providers.cascade.parts import (
     STTEvent,
     STTFailed,
@@ -33,9 +34,8 @@ DEFAULT_MODEL = "universal-streaming-english"
 RATE = 16000
 _SHORT, _PIECE = RATE // 20 * 2, RATE // 2 * 2
 
-#: Seconds until it is connected, until what was asked for comes if anything is there, and the same where the turn has
-#: ended a moment ago by itself.
-CONNECT_S = 8.0
+#: Seconds until what was asked for comes if anything is there, and the same where the turn has ended a moment ago by
+#: itself.
 ANSWER_S = 1.5
 NOTHING_S = 0.4
 #: How long ago a moment is, and how long a turn that is over waits for its capitals and signs.
@@ -154,39 +154,17 @@ class AssemblyAISTT:
             ProviderError: it could not be opened.
         """
         ears = AssemblyAIEars(on_event, formats=self.formats)
-        options = self._options
-        budget = float(options.get("connect_timeout") or CONNECT_S)
         headers = {"AssemblyAI-Version": VERSION}
         if self._key is not None:
             headers["Authorization"] = self._key
-        deadline = asyncio.get_running_loop().time() + budget
-        try:
-            await connect_websocket(
-                self.url(language, vocabulary, turn_options),
-                on_text=ears.on_text,
-                on_open=ears.on_open,
-                on_closed=ears.on_closed,
-                on_dropped=ears.on_dropped,
-                headers=headers,
-                proxy=options.get("proxy"),
-                ssl_context=options.get("ssl_context"),
-                timeout=budget,
-                provider=NAME,
-                secrets=tuple(filter(None, (self._key, self._token))),
-            )
-            async with asyncio.timeout_at(deadline):
-                await ears.begun
-        except TimeoutError:
-            await ears.close()
-            raise ProviderError(
-                f"{NAME}: no session within {budget:g} s",
-                provider=NAME,
-                code="timeout",
-                retryable=True,
-            ) from None
-        except BaseException:
-            await ears.close()
-            raise
+        await begin(
+            ears,
+            self.url(language, vocabulary, turn_options),
+            headers=headers,
+            options=self._options,
+            provider=NAME,
+            secrets=tuple(filter(None, (self._key, self._token))),
+        )
         return ears
 
 

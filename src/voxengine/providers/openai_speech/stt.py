@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from voxengine.errors import ConfigurationError, ProviderError
-from voxengine.net import Closed, WebSocket, connect_websocket
+from voxengine.net import Closed, WebSocket
+from voxengine.providers.begun_stream import begin
 from voxengine.providers.cascade.parts import STTEvent, STTFailed
 from voxengine.providers.endpoints import need_key, websocket_url
 from voxengine.providers.failures import code_of_close, error_of
@@ -31,8 +32,6 @@ KEY_VARIABLES = ("OPENAI_API_KEY",)
 DEFAULT_MODEL = "gpt-live-transcribe"
 #: The only rate of PCM that the vendor takes.
 RATE = 24000
-#: Seconds until the session stands.
-CONNECT_S = 8.0
 
 #: Models that take words to listen for as a prompt; the others take them as keywords, and one takes none at all.
 _PROMPTED = ("gpt-4o", "whisper-1")
@@ -154,37 +153,15 @@ class OpenAISTT:
         Raises:
             ProviderError: it could not be opened.
         """
-        options = self._options
         ears = OpenAIEars(on_event, self.session(language, vocabulary, turn_options))
-        budget = float(options.get("connect_timeout") or CONNECT_S)
-        deadline = asyncio.get_running_loop().time() + budget
-        try:
-            await connect_websocket(
-                self._url,
-                on_text=ears.on_text,
-                on_open=ears.on_open,
-                on_closed=ears.on_closed,
-                on_dropped=ears.on_dropped,
-                headers={"Authorization": f"Bearer {self._key}"},
-                proxy=options.get("proxy"),
-                ssl_context=options.get("ssl_context"),
-                timeout=budget,
-                provider=NAME,
-                secrets=(self._key,),
-            )
-            async with asyncio.timeout_at(deadline):
-                await ears.begun
-        except TimeoutError:
-            await ears.close()
-            raise ProviderError(
-                f"{NAME}: no session within {budget:g} s",
-                provider=NAME,
-                code="timeout",
-                retryable=True,
-            ) from None
-        except BaseException:
-            await ears.close()
-            raise
+        await begin(
+            ears,
+            self._url,
+            headers={"Authorization": f"Bearer {self._key}"},
+            options=self._options,
+            provider=NAME,
+            secrets=(self._key,),
+        )
         return ears
 
 
