@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -102,7 +103,7 @@ class AmazonEmulator(VendorEmulator):
         return Accept(session)
 
 
-class AmazonSession(VendorSession):
+class AmazonSession(VendorSession, ABC):
     """One event stream. A service says what is in a frame: `unwrap` and `wrap`."""
 
     def __init__(self, emulator: VendorEmulator, request: Request, session_id: str) -> None:
@@ -111,17 +112,17 @@ class AmazonSession(VendorSession):
         self.signed: Signed | None = None
         self._outer, self._inner = FrameReader(), FrameReader()
 
+    @abstractmethod
     def unwrap(self, headers: Mapping[str, Any], payload: bytes) -> str | bytes:
         """The message in a frame of the client's.
 
         Raises:
             ValueError: it is none.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def wrap(self, message: str | bytes) -> bytes:
         """A message as a frame."""
-        raise NotImplementedError
 
     # -- told by the connection
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voxengine.audio.formats import AudioFormat
@@ -34,7 +35,7 @@ def words_of(text: str, start: float, end: float) -> list[dict[str, Any]]:
     ]
 
 
-class ListeningSession(VendorSession):
+class ListeningSession(VendorSession, ABC):
     """The server's side of one connection to a recogniser."""
 
     emulator: DeepgramEmulator
@@ -56,9 +57,9 @@ class ListeningSession(VendorSession):
         self.chunks = 0
         self._wait()
 
+    @abstractmethod
     def make_ears(self) -> Hearing:
         """How it listens."""
-        raise NotImplementedError
 
     def ears(self, **settings: Any) -> Hearing:
         """Ears with these settings, and those of the emulator."""
